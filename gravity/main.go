@@ -1,0 +1,24 @@
+// Command gravity installs and runs a cluster. It is shipped inside every
+// bundle and runs on the cluster's nodes.
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Run(newCommand()))
+}
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gravity",
+		Short: "Install and run a Gravity cluster",
+	}
+	root.AddCommand(cli.NewVersionCommand("gravity"))
+	return root
+}
