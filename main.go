@@ -24,7 +24,6 @@ func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "terraform-provider-gravity",
 		Short: "The Terraform provider for Gravity clusters, started by Terraform",
-		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return cli.WithHint(errNotServing, "see 'terraform-provider-gravity --help' for what it does")
 		},

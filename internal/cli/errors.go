@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -55,31 +53,61 @@ func WithCode(err error, code int) error {
 	return &Error{Err: err, Code: code}
 }
 
-// ExitCode is the exit code that an error asks for: the outermost one given.
+// ExitCode is the exit code that an error asks for: the outermost one given,
+// the first one among joined errors, ExitFailed when none is.
 func ExitCode(err error) int {
 	if err == nil {
 		return ExitOK
 	}
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if coded, ok := e.(*Error); ok && coded.Code != 0 { //nolint:errorlint // walks the chain itself
-			return coded.Code
-		}
-	}
-	if errors.Is(err, context.Canceled) {
-		return ExitInterrupted
+	if code := askedCode(err); code != 0 {
+		return code
 	}
 	return ExitFailed
 }
 
-// Hints collects the advice along the chain of an error, outermost first.
+// askedCode is the exit code given to an error, or zero.
+func askedCode(err error) (code int) {
+	walk(err, func(e *Error) bool {
+		code = e.Code
+		return code == 0
+	})
+	return code
+}
+
+// Hints collects the advice in the tree of an error, outermost first, each
+// once.
 func Hints(err error) []string {
 	var hints []string
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if hinted, ok := e.(*Error); ok { //nolint:errorlint // walks the chain itself
-			hints = append(hints, hinted.Hints...)
+	seen := map[string]bool{}
+	walk(err, func(e *Error) bool {
+		for _, hint := range e.Hints {
+			if !seen[hint] {
+				seen[hint] = true
+				hints = append(hints, hint)
+			}
+		}
+		return true
+	})
+	return hints
+}
+
+// walk visits the tree of an error, outermost first and joined errors in their
+// order, until visit returns false; it then returns false itself.
+func walk(err error, visit func(*Error) bool) bool {
+	if e, ok := err.(*Error); ok && !visit(e) { //nolint:errorlint // walks the tree itself
+		return false
+	}
+	switch wrapper := err.(type) { //nolint:errorlint // walks the tree itself
+	case interface{ Unwrap() error }:
+		return walk(wrapper.Unwrap(), visit)
+	case interface{ Unwrap() []error }:
+		for _, child := range wrapper.Unwrap() {
+			if !walk(child, visit) {
+				return false
+			}
 		}
 	}
-	return hints
+	return true
 }
 
 // errorObject is an error under --output=json, on standard error.
@@ -90,10 +118,12 @@ type errorObject struct {
 }
 
 // PrintError writes an error for a person (one line, then a line per hint) or,
-// with FormatJSON, as one object.
+// with FormatJSON, as one object on one line.
 func PrintError(w io.Writer, format Format, err error) {
 	if format == FormatJSON {
-		_ = json.NewEncoder(w).Encode(errorObject{Error: err.Error(), Hints: Hints(err), Code: ExitCode(err)})
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		_ = encoder.Encode(errorObject{Error: err.Error(), Hints: Hints(err), Code: ExitCode(err)})
 		return
 	}
 	_, _ = fmt.Fprintf(w, "error: %v\n", err)
