@@ -1,0 +1,5 @@
+package bundle
+
+import (
+	_ "github.com/gravity-platform/terraform-provider-gravity/provider"
+)

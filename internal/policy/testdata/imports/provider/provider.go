@@ -1,0 +1,5 @@
+package provider
+
+import (
+	_ "k8s.io/client-go"
+)
