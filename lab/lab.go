@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/wire"
 )
 
@@ -18,6 +17,9 @@ var (
 	ErrExists = errors.New("the lab is already up")
 	// ErrNotExist says that there is no such lab.
 	ErrNotExist = errors.New("there is no such lab")
+	// ErrCrashed says that of a lab only remains are left, since its supervisor
+	// was killed. It comes with ErrNotExist.
+	ErrCrashed = errors.New("it has crashed")
 	// ErrUnsupported says that this operating system cannot run labs.
 	ErrUnsupported = errors.New("labs need Linux")
 )
@@ -212,8 +214,4 @@ func progressTo(log io.Writer) func(string) {
 		defer mu.Unlock()
 		_, _ = fmt.Fprintln(log, line)
 	}
-}
-
-func notExist(name string) error {
-	return cli.WithHint(fmt.Errorf("lab %q: %w", name, ErrNotExist), "make it with 'lab up', or choose another with --lab")
 }

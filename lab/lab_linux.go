@@ -88,7 +88,7 @@ func dial(ctx context.Context, stateDir string) (*wire.Conn, error) {
 	dialer := net.Dialer{Timeout: 10 * time.Second}
 	conn, err := dialer.DialContext(ctx, "unix", filepath.Join(stateDir, socketName))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) {
-		return nil, notExist(filepath.Base(stateDir))
+		return nil, whyAbsent(stateDir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reach the supervisor of lab %s: %w", filepath.Base(stateDir), err)
@@ -96,39 +96,88 @@ func dial(ctx context.Context, stateDir string) (*wire.Conn, error) {
 	return wire.NewConn(conn), nil
 }
 
-// Remove takes a lab down like Close, and also removes what is left of one
-// whose supervisor was killed. It tells whether there was anything.
+// errMute says that there is a supervisor without an open socket.
+var errMute = errors.New("its supervisor does not answer")
+
+// whyAbsent is the error about a lab that cannot be reached.
+func whyAbsent(stateDir string) error {
+	name := filepath.Base(stateDir)
+	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
+		return cli.WithHint(fmt.Errorf("lab %q: %w", name, ErrNotExist), "make it with 'lab up', or choose another with --lab")
+	}
+	if supervisor.Locked(stateDir) {
+		return cli.WithHint(fmt.Errorf("lab %q: %w", name, errMute), "try again, or remove it with 'lab down'")
+	}
+	return cli.WithHint(fmt.Errorf("lab %q: %w: %w", name, ErrNotExist, ErrCrashed),
+		"'lab down' removes what is left of it, 'lab up' also makes it anew")
+}
+
+// Remove takes a lab down like Close. It also ends one whose supervisor does
+// not answer, and removes what is left of one whose supervisor was killed. It
+// tells whether there was anything.
 func Remove(ctx context.Context, options Options) (bool, error) {
 	stateDir, err := stateDir(options.Dir, options.Name)
 	if err != nil {
 		return false, err
 	}
-	lab, err := Open(ctx, options)
-	switch {
-	case err == nil:
-		if err := lab.Close(ctx); err != nil {
-			return true, err
-		}
-	case !errors.Is(err, ErrNotExist):
-		return false, err
+	if os.Geteuid() != 0 {
+		return false, cli.WithHint(host.ErrNotRoot, "run it with sudo")
 	}
-	_, statErr := os.Stat(stateDir)
-	if found := err == nil || statErr == nil; !found {
+	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	ctx, cancel := downContext(ctx)
+	ctx, cancel := context.WithTimeoutCause(ctx, downTimeout, fmt.Errorf("its supervisor does not end within %s", downTimeout))
 	defer cancel()
-	return true, poll(ctx, func() (bool, error) {
-		lock, err := supervisor.Lock(stateDir)
-		if err != nil || lock == nil {
-			return false, err
-		}
-		defer lock.Close()
-		if err := supervisor.Clean(ctx, stateDir, options.Name); err != nil {
-			return false, err
-		}
-		return true, supervisor.RemoveStateDir(stateDir)
-	}, fmt.Sprintf("the supervisor of lab %s does not end", options.Name))
+	err = closeOrKill(ctx, options, stateDir)
+	if err == nil {
+		err = poll(ctx, func() (bool, error) { return removeRest(ctx, options.Name, stateDir) }, "it does not end")
+	}
+	if err != nil {
+		return true, fmt.Errorf("take lab %s down: %w", options.Name, err)
+	}
+	return true, nil
+}
+
+// answerTimeout is how long a supervisor that works may take to answer.
+const answerTimeout = 10 * time.Second
+
+func closeOrKill(ctx context.Context, options Options, stateDir string) error {
+	askCtx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errors.New("its supervisor does not answer"))
+	defer cancel()
+	lab, err := Open(askCtx, options)
+	for errors.Is(err, errMute) && askCtx.Err() == nil {
+		// A supervisor that has just been started opens its socket soon.
+		_ = pause(askCtx)
+		lab, err = Open(askCtx, options)
+	}
+	switch {
+	case err == nil:
+		err = lab.Close(ctx)
+	case errors.Is(err, ErrNotExist):
+		return nil
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	progressTo(options.Log)(fmt.Sprintf("lab %s is killed: %v", options.Name, err))
+	return supervisor.Kill(stateDir)
+}
+
+// removeRest removes what a dead supervisor has left. It tells whether that
+// was possible, which it is not before the supervisor is dead.
+func removeRest(ctx context.Context, name, stateDir string) (bool, error) {
+	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	lock, err := supervisor.Lock(stateDir)
+	if err != nil || lock == nil {
+		return false, err
+	}
+	defer lock.Close()
+	if err := supervisor.Clean(ctx, stateDir, name); err != nil {
+		return false, err
+	}
+	return true, supervisor.RemoveStateDir(stateDir)
 }
 
 // List names the labs in a directory, also those of which only remains are

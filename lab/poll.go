@@ -8,17 +8,25 @@ import (
 
 // poll asks until the answer is yes, an error, or the end of the context.
 func poll(ctx context.Context, ask func() (bool, error), what string) error {
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
 	for {
 		if ok, err := ask(); err != nil || ok {
 			return err
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+		if err := pause(ctx); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
+	}
+}
+
+// pause is the time between two attempts.
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(50 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

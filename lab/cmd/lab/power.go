@@ -28,14 +28,15 @@ func newKillCommand(p *program) *cobra.Command {
 }
 
 func newStartCommand(p *program) *cobra.Command {
-	return newMachineCommand(p, "start", "Boot machines that are off", "", "is running", (*lab.Machine).Start)
+	return newMachineCommand(p, "start", "Boot machines that are off", "", "", (*lab.Machine).Start)
 }
 
 func newStopCommand(p *program) *cobra.Command {
 	return newMachineCommand(p, "stop", "Shut machines down in an orderly way", "", "is off", (*lab.Machine).Stop)
 }
 
-// newMachineCommand does one thing with each of the named machines, at once.
+// newMachineCommand does one thing with each of the named machines, at once,
+// and says the result, unless the lab says it.
 func newMachineCommand(p *program, verb, short, long, result string,
 	do func(*lab.Machine, context.Context) error,
 ) *cobra.Command {
@@ -69,7 +70,7 @@ func newMachineCommand(p *program, verb, short, long, result string,
 			}
 			_ = group.Wait()
 			for i, machine := range machines {
-				if errs[i] == nil {
+				if errs[i] == nil && result != "" {
 					fmt.Fprintf(command.ErrOrStderr(), "%s %s\n", machine.Name(), result)
 				}
 			}

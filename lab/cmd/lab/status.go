@@ -32,6 +32,11 @@ no error.`,
 				return p.statusOfAll(command, format)
 			}
 			opened, err := p.open(command)
+			if errors.Is(err, lab.ErrCrashed) && format == cli.FormatText {
+				_, err := fmt.Fprintf(command.OutOrStdout(),
+					"Lab %s has crashed. 'lab down' removes what is left of it, 'lab up' also makes it anew.\n", p.name)
+				return err
+			}
 			if errors.Is(err, lab.ErrNotExist) {
 				return printNone(command.OutOrStdout(), p.name, format)
 			}
@@ -61,7 +66,9 @@ func (p *program) statusOfAll(command *cobra.Command, format cli.Format) error {
 		options.Name = name
 		opened, err := lab.Open(command.Context(), options)
 		if errors.Is(err, lab.ErrNotExist) {
-			fmt.Fprintf(command.ErrOrStderr(), "lab %s has crashed; 'lab --lab %s down' removes what is left\n", name, name)
+			if errors.Is(err, lab.ErrCrashed) {
+				fmt.Fprintf(command.ErrOrStderr(), "lab %s has crashed; 'lab --lab %s down' removes what is left\n", name, name)
+			}
 			continue
 		}
 		if err != nil {

@@ -33,6 +33,7 @@ nothing is left.`,
 		Example: `  lab up -n 3
   lab up --disk 40G master-1 worker-1
   lab --lab other up -n 1 -o json`,
+		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -88,6 +89,7 @@ func newAddCommand(p *program) *cobra.Command {
 		Short:             "Add machines to the lab",
 		Long:              "Add machines to the lab, with the given names or, without a name, the next free one, and boot them.",
 		Example:           "  lab add\n  lab add -n 2\n  lab add worker-7",
+		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			switch {

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,6 +45,9 @@ const (
 	LogName    = "supervisor.log"
 	lockName   = "lock"
 )
+
+// processName is what ps shows of a supervisor, before the state directory.
+const processName = "gravity-lab-supervisor"
 
 // RunIfAsked runs the role that the environment asks for and ends the process;
 // it returns if there is none.
@@ -97,6 +102,48 @@ func Lock(stateDir string) (*os.File, error) {
 		_ = file.Close()
 	}
 	return nil, fmt.Errorf("lock the lab's state directory %s: it is removed again and again", stateDir)
+}
+
+// Locked tells whether a supervisor has the state directory. Unlike Lock it
+// makes nothing.
+func Locked(stateDir string) bool {
+	file, err := os.Open(filepath.Join(stateDir, lockName))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return errors.Is(unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// Kill ends the supervisor that holds the lock of a state directory, and with
+// it its lab, without asking. It is for one that does not answer.
+func Kill(stateDir string) error {
+	content, err := os.ReadFile(filepath.Join(stateDir, lockName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find the lab's supervisor: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		return fmt.Errorf("find the lab's supervisor: %s has no process id", lockName)
+	}
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return fmt.Errorf("find the lab's supervisor: %w", err)
+	}
+	defer func() { _ = process.Release() }()
+	// The process is held now, so its id cannot pass on to another one between
+	// the look and the signal.
+	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || !strings.HasPrefix(string(command), processName+"\x00"+stateDir+"\x00") {
+		return nil
+	}
+	if err := process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill the lab's supervisor: %w", err)
+	}
+	return nil
 }
 
 // sameFile tells whether a file is still the one at its path.
@@ -189,7 +236,7 @@ func Start(stateDir string, lock *os.File) (*Process, error) {
 		return nil, fmt.Errorf("make the owner's connection: %w", err)
 	}
 	command := &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{"gravity-lab-supervisor", stateDir},
+		Path: "/proc/self/exe", Args: []string{processName, stateDir},
 		Env: append(os.Environ(), RoleVariable+"="+roleSupervisor),
 		Dir: "/", Stdout: log, Stderr: log, ExtraFiles: []*os.File{lock, theirs},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID},
@@ -198,6 +245,8 @@ func Start(stateDir string, lock *os.File) (*Process, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("start the lab's supervisor: %w", err)
 	}
+	// For Kill. Whoever finds no id there waits for this process instead.
+	_, _ = lock.WriteString(strconv.Itoa(command.Process.Pid))
 	process := &Process{Owner: wire.NewConn(conn), command: command, exited: make(chan struct{})}
 	go func() {
 		defer close(process.exited)
@@ -231,11 +280,13 @@ func run() error {
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
-	owner, err := net.FileConn(os.NewFile(ownerFD, "owner"))
+	inherited := os.NewFile(ownerFD, "owner")
+	owner, err := net.FileConn(inherited)
 	if err != nil {
 		return fmt.Errorf("take the owner's connection: %w", err)
 	}
-	_ = unix.Close(ownerFD)
+	// FileConn has its own copy.
+	_ = inherited.Close()
 	newSupervisor(os.Args[1]).run(ctx, owner)
 	return nil
 }
