@@ -157,7 +157,8 @@ func Quote(arguments ...string) string {
 }
 
 func needsQuotes(r rune) bool {
-	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_-./:,=@%+", r))
+	plain := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_-./:,=@%+", r)
+	return !plain
 }
 
 // run connects a process to the command's files and translates its end.
@@ -188,8 +189,8 @@ func (m *Machine) run(ctx context.Context, process *exec.Cmd, command Command, r
 }
 
 func exitCode(err error) int {
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
 		return -1
 	}
 	if signal, ok := killedBy(exit.ProcessState); ok {

@@ -73,8 +73,7 @@ func (p *program) ssh(ctx context.Context, machine lab.MachineStatus, user strin
 	// The terminal's interrupt reaches the client directly.
 	client.Cancel = func() error { return client.Process.Signal(os.Interrupt) }
 	err := client.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		p.exitCode = exit.ExitCode()
 		return ctx.Err()
 	}
@@ -114,8 +113,8 @@ started it; without a command, a shell. The exit code is that of the command:
 			_, err = opened.Machine(args[0]).Run(command.Context(), lab.Command{
 				Args: words, User: user, TTY: tty, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 			})
-			var failed *lab.CommandError
-			if errors.As(err, &failed) && failed.ExitCode >= 0 && command.Context().Err() == nil {
+			failed, ok := errors.AsType[*lab.CommandError](err)
+			if ok && failed.ExitCode >= 0 && command.Context().Err() == nil {
 				p.exitCode = failed.ExitCode
 				return nil
 			}

@@ -67,7 +67,7 @@ func RunIfAsked() {
 		err = fmt.Errorf("%s=%s: no such role", RoleVariable, role)
 	}
 	if err != nil {
-		slog.Error("lab process failed", "role", role, "error", err)
+		fmt.Fprintf(os.Stderr, "lab: %s: %v\n", role, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -275,7 +275,6 @@ func (p *Process) Exited() <-chan struct{} { return p.exited }
 func run() error {
 	unix.CloseOnExec(lockFD)
 	unix.CloseOnExec(ownerFD)
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	// The owner's terminal may go away, and its signals are not for the lab.
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
@@ -287,6 +286,6 @@ func run() error {
 	}
 	// FileConn has its own copy.
 	_ = inherited.Close()
-	newSupervisor(os.Args[1]).run(ctx, owner)
+	newSupervisor(os.Args[1], slog.New(slog.NewTextHandler(os.Stderr, nil))).run(ctx, owner)
 	return nil
 }

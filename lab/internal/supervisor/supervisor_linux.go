@@ -8,26 +8,23 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/cgroup"
-	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/disk"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/keys"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/network"
-	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/rootfs"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/wire"
 )
 
 // supervisor is the state of a lab.
 type supervisor struct {
 	stateDir string
+	log      *slog.Logger
 	since    time.Time
 	// end is cancelled to take the lab down; everything that the lab does
 	// for itself ends with it.
@@ -44,6 +41,7 @@ type supervisor struct {
 	warnings    []string
 
 	mu        sync.Mutex
+	ending    bool
 	created   bool
 	committed bool
 	machines  []*machine
@@ -63,8 +61,8 @@ const runtimeDir = "/run/systemd/nspawn"
 
 var errEnding = errors.New("the lab is being taken down")
 
-func newSupervisor(stateDir string) *supervisor {
-	return &supervisor{stateDir: stateDir, since: time.Now(), down: make(chan struct{})}
+func newSupervisor(stateDir string, log *slog.Logger) *supervisor {
+	return &supervisor{stateDir: stateDir, log: log, since: time.Now(), down: make(chan struct{})}
 }
 
 // run serves until the lab is down.
@@ -77,7 +75,7 @@ func (s *supervisor) run(ctx context.Context, owner net.Conn) {
 	serve, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	listener, err := s.isolate()
 	if err != nil {
-		slog.Error("cannot supervise", "error", err)
+		s.log.Error("cannot supervise", "error", err)
 		_ = wireRefuse(owner, err)
 		s.finish()
 	} else {
@@ -156,7 +154,7 @@ func (s *supervisor) ownerGone() {
 	committed := s.committed
 	s.mu.Unlock()
 	if !committed {
-		slog.Info("the lab's owner is gone, so the lab ends")
+		s.log.Info("the lab's owner is gone, so the lab ends")
 		s.finish()
 	}
 }
@@ -215,7 +213,7 @@ func (s *supervisor) handle(ctx context.Context, request wire.Request, progress 
 // the operations that run and waits for them, so none may begin after that.
 func (s *supervisor) operate(ctx context.Context, request wire.Request, f func(context.Context) error) (*wire.Lab, error) {
 	s.mu.Lock()
-	if s.end.Err() != nil {
+	if s.ending {
 		s.mu.Unlock()
 		return nil, errEnding
 	}
@@ -226,9 +224,9 @@ func (s *supervisor) operate(ctx context.Context, request wire.Request, f func(c
 	defer cancel(nil)
 	stop := context.AfterFunc(s.end, func() { cancel(errEnding) })
 	defer stop()
-	slog.Info("request", "op", request.Op, "machines", request.Machines)
+	s.log.Info("request", "op", request.Op, "machines", request.Machines)
 	if err := f(ctx); err != nil {
-		slog.Warn("request failed", "op", request.Op, "error", err)
+		s.log.Warn("request failed", "op", request.Op, "error", err)
 		return nil, err
 	}
 	return s.status(), nil
@@ -271,150 +269,4 @@ func (s *supervisor) find(name string) (*machine, error) {
 	}
 	return nil, cli.WithHint(fmt.Errorf("lab %s has no machine named %q", s.spec.Name, name),
 		"its machines are: %s", strings.Join(names, ", "))
-}
-
-// create makes the lab. It is called once.
-func (s *supervisor) create(ctx context.Context, spec *wire.Spec, progress func(string)) error {
-	if spec == nil || s.isCreated() {
-		return errors.New("the lab's supervisor was asked to make a lab in a wrong way")
-	}
-	s.spec = *spec
-	var err error
-	if s.name, err = network.Reserve("name/" + spec.Name); err != nil {
-		return cli.WithHint(fmt.Errorf("a lab named %s runs on this host with another state directory: %w", spec.Name, err),
-			"choose another name")
-	}
-	if s.hierarchies, err = cgroup.Hierarchies(); err != nil {
-		return err
-	}
-	if s.base, err = rootfs.Ensure(ctx, spec.CacheDir, rootfs.NewRecipe(spec.Packages), progress); err != nil {
-		return err
-	}
-	if s.key, err = keys.New("lab-" + spec.Name); err != nil {
-		return err
-	}
-	if err := s.key.Write(s.keyFile()); err != nil {
-		return err
-	}
-	if s.network, err = network.New(s.stateDir, spec.Name, spec.Subnet, progress); err != nil {
-		return err
-	}
-	if err := disk.Usable(); err != nil {
-		s.warnings = append(s.warnings, fmt.Sprintf("machines have no disks of their own, as loop devices cannot be used: %v", err))
-	}
-	s.mu.Lock()
-	s.created = true
-	s.mu.Unlock()
-	return s.add(ctx, spec.Machines, progress)
-}
-
-// add adds machines and waits until they are up; if one fails, none is added.
-func (s *supervisor) add(ctx context.Context, names []string, progress func(string)) error {
-	added, err := s.enlist(names)
-	if err != nil {
-		return err
-	}
-	group, bootCtx := errgroup.WithContext(ctx)
-	for _, m := range added {
-		group.Go(func() error {
-			if err := m.create(bootCtx); err != nil {
-				return fmt.Errorf("add machine %s: %w", m.name, err)
-			}
-			return nil
-		})
-	}
-	if err = group.Wait(); err == nil {
-		// All hosts files name all machines from the first moment.
-		err = s.writeNames()
-	}
-	if err == nil {
-		group, bootCtx = errgroup.WithContext(ctx)
-		for _, m := range added {
-			group.Go(func() error { return m.start(bootCtx, progress) })
-		}
-		err = group.Wait()
-	}
-	if err != nil && s.end.Err() == nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return errors.Join(err, s.drop(added))
-	}
-	return err
-}
-
-// enlist gives new machines their names and addresses.
-func (s *supervisor) enlist(names []string) ([]*machine, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.nextIndex+len(names) > network.MaxMachines {
-		return nil, fmt.Errorf("lab %s has no addresses left: a lab has at most %d machines in its life", s.spec.Name, network.MaxMachines)
-	}
-	var added []*machine
-	taken := func(name string) bool {
-		return slices.ContainsFunc(slices.Concat(s.machines, added), func(m *machine) bool { return m.name == name })
-	}
-	for _, name := range names {
-		if name == "" {
-			for i := s.nextIndex + 1; name == "" || taken(name); i++ {
-				name = fmt.Sprintf("node-%d", i)
-			}
-		}
-		if taken(name) {
-			return nil, cli.WithHint(fmt.Errorf("lab %s already has a machine named %q", s.spec.Name, name), "choose another name")
-		}
-		m, err := newMachine(s, name, s.nextIndex)
-		if err != nil {
-			return nil, err
-		}
-		s.nextIndex++
-		added = append(added, m)
-	}
-	s.machines = append(s.machines, added...)
-	return added, nil
-}
-
-// drop removes machines and all that is theirs.
-func (s *supervisor) drop(dropped []*machine) error {
-	var errs []error
-	for _, m := range dropped {
-		errs = append(errs, m.remove())
-	}
-	s.mu.Lock()
-	s.machines = slices.DeleteFunc(s.machines, func(m *machine) bool { return slices.Contains(dropped, m) })
-	s.mu.Unlock()
-	return errors.Join(append(errs, s.writeNames())...)
-}
-
-// takeDown removes everything that the lab consists of.
-func (s *supervisor) takeDown() error {
-	slog.Info("taking the lab down")
-	s.mu.Lock() // operate adds to the group under the lock
-	s.mu.Unlock()
-	s.operations.Wait()
-	s.mu.Lock()
-	machines := s.machines
-	s.machines = nil
-	s.mu.Unlock()
-	errs := make([]error, len(machines))
-	var group sync.WaitGroup
-	for i, m := range machines {
-		group.Go(func() { errs[i] = m.remove() })
-	}
-	group.Wait()
-	if s.network != nil {
-		s.network.Close()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if s.hierarchies != nil && s.spec.Name != "" {
-		errs = append(errs, cgroup.Remove(ctx, s.hierarchies, s.spec.Name, ""))
-	}
-	_ = unix.Unmount(s.hostProc(), unix.MNT_DETACH)
-	err := errors.Join(errs...)
-	if err != nil {
-		slog.Error("the lab could not be taken down completely", "error", err)
-		return err
-	}
-	return RemoveStateDir(s.stateDir)
 }
