@@ -71,6 +71,9 @@ const killDelay = 5 * time.Second
 // Run runs a program in the machine without ssh and the network, so also in a
 // machine that is cut off. If it fails, the error is a *CommandError. When the
 // context ends, the program is terminated.
+//
+// The program is not a child of the machine's init. If one is running when the
+// machine shuts down, systemd waits ten seconds for it.
 func (m *Machine) Run(ctx context.Context, command Command) (Result, error) {
 	if len(command.Args) == 0 {
 		return Result{}, fmt.Errorf("run nothing in machine %s", m.name)

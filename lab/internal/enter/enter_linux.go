@@ -6,13 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/cgroup"
+	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/thread"
 )
 
 // namespaces of a machine in the order of entering; the mount namespace is
@@ -35,26 +35,7 @@ var namespaces = []struct {
 // A thread of this process enters the machine, starts the command and ends;
 // no other goroutine ever runs on it.
 func Start(pid int, command *exec.Cmd) error {
-	result := make(chan error)
-	go onOwnThread(func() { result <- start(pid, command) })
-	return <-result
-}
-
-// onOwnThread runs f on a thread that ends with it. The main thread would not
-// end but stay where f has brought it, so it is never used.
-func onOwnThread(f func()) {
-	runtime.LockOSThread()
-	if unix.Gettid() != unix.Getpid() {
-		f()
-		return
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		onOwnThread(f)
-	}()
-	<-done
-	runtime.UnlockOSThread()
+	return thread.Run(func() error { return start(pid, command) })
 }
 
 func start(pid int, command *exec.Cmd) error {

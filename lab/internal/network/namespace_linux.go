@@ -3,9 +3,10 @@ package network
 import (
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/thread"
 )
 
 // newNamespace makes a network namespace and keeps it by a mount at path.
@@ -15,7 +16,7 @@ func newNamespace(path string) error {
 		return fmt.Errorf("make a network namespace: %w", err)
 	}
 	_ = file.Close()
-	return onOwnThread(func() error {
+	return thread.Run(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}
@@ -29,7 +30,7 @@ func newNamespace(path string) error {
 // In runs a function whose sockets and settings belong to the network namespace
 // at path, as long as it starts no goroutines for them.
 func In(path string, f func() error) error {
-	return onOwnThread(func() error {
+	return thread.Run(func() error {
 		if err := Enter(path); err != nil {
 			return err
 		}
@@ -48,15 +49,4 @@ func Enter(path string) error {
 		return fmt.Errorf("enter network namespace %s: %w", path, err)
 	}
 	return nil
-}
-
-// onOwnThread runs a function on a thread that ends with it, so that no other
-// goroutine ever runs in the namespaces that the function enters.
-func onOwnThread(f func() error) error {
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		result <- f()
-	}()
-	return <-result
 }

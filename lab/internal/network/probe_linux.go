@@ -5,12 +5,14 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/thread"
 )
 
 // Probe tries in a namespace of its own whether the kernel has what a lab's
 // network is made of.
 func Probe() error {
-	return onOwnThread(func() error {
+	return thread.Run(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}

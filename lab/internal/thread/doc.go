@@ -1,0 +1,3 @@
+// Package thread runs functions that change what their thread belongs to, such
+// as namespaces and cgroups, on threads that nothing else ever runs on.
+package thread
