@@ -1,0 +1,157 @@
+// Command runtimes builds the Kubernetes runtimes that bundles carry, and
+// refreshes the lock of the Debian packages in them.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cachedir"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/runtime"
+	"github.com/gravity-platform/terraform-provider-gravity/runtime/recipe"
+)
+
+func main() {
+	os.Exit(cli.Run(newRootCommand()))
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "runtimes",
+		Short: "Build the Kubernetes runtimes that bundles carry",
+	}
+	root.AddCommand(newBuildCommand(), newLockCommand(), newListCommand(), cli.NewVersionCommand("runtimes"))
+	return root
+}
+
+func newBuildCommand() *cobra.Command {
+	var (
+		options recipe.Options
+		only    []string
+		format  cli.Format
+	)
+	command := &cobra.Command{
+		Use:   "build",
+		Short: "Build runtimes into an OCI image layout",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := complete(&options); err != nil {
+				return err
+			}
+			for _, version := range only {
+				if version = strings.TrimSpace(version); version != "" {
+					options.Versions = append(options.Versions, version)
+				}
+			}
+			options.Log = command.ErrOrStderr()
+			report, err := recipe.Build(command.Context(), options)
+			if err != nil {
+				return err
+			}
+			if format == cli.FormatJSON {
+				return cli.PrintJSON(command.OutOrStdout(), report)
+			}
+			printReport(command, report)
+			return nil
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&options.Source, "source", "runtime", "folder of the recipe")
+	flags.StringVar(&options.Cache, "cache", "", "folder for what is built once (default: below the user's cache folder)")
+	flags.StringVar(&options.Layout, "layout", "", "OCI image layout to write (default: in the cache)")
+	flags.StringSliceVar(&only, "only", nil, "versions to build, comma-separated (default: all)")
+	cli.AddOutputFlag(command, &format)
+	return command
+}
+
+// complete fills in the default folders, which lie outside the checkout.
+func complete(options *recipe.Options) error {
+	cache, err := cachedir.Path("runtimes")
+	if err != nil {
+		return err
+	}
+	if options.Cache == "" {
+		options.Cache = cache
+	}
+	if options.Layout == "" {
+		options.Layout = filepath.Join(options.Cache, "layout")
+	}
+	for _, path := range []*string{&options.Source, &options.Cache, &options.Layout} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(filepath.Join(options.Source, "releases.yaml")); err != nil {
+		return cli.WithHint(fmt.Errorf("the recipe is not in %s: %w", options.Source, err), "run 'make runtimes' at the top of the checkout, or name the folder with --source")
+	}
+	return nil
+}
+
+func printReport(command *cobra.Command, report *recipe.Report) {
+	out := command.OutOrStdout()
+	for _, built := range report.Runtimes {
+		state := ""
+		if built.UpToDate {
+			state = ", nothing changed"
+		}
+		_, _ = fmt.Fprintf(out, "\nRuntime %s (%s%s)\n", built.Version, built.Digest, state)
+		table := tabwriter.NewWriter(out, 2, 8, 2, ' ', 0)
+		_, _ = fmt.Fprintln(table, "  LAYER\tCOMPONENTS\tSIZE\tUNCOMPRESSED")
+		for _, layer := range built.Layers {
+			_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", layer.Name, layer.Components, megabytes(layer.Bytes), megabytes(layer.UncompressedBytes))
+		}
+		_, _ = fmt.Fprintf(table, "  total\t\t%s\t(%s not in the runtimes above)\n", megabytes(built.Bytes), megabytes(built.AddedBytes))
+		_ = table.Flush()
+	}
+	_, _ = fmt.Fprintf(out, "\n%d runtimes in %s, %.1f s, %d steps run\n", len(report.Runtimes), report.Layout, report.Seconds, len(report.Steps))
+}
+
+func megabytes(bytes int64) string {
+	return fmt.Sprintf("%.2f MB", float64(bytes)/1e6)
+}
+
+func newLockCommand() *cobra.Command {
+	var source string
+	command := &cobra.Command{
+		Use:   "lock",
+		Short: "Lock the Debian packages to the versions that the mirrors have now",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return recipe.Lock(command.Context(), source, command.ErrOrStderr())
+		},
+	}
+	command.Flags().StringVar(&source, "source", "runtime", "folder of the recipe")
+	return command
+}
+
+func newListCommand() *cobra.Command {
+	var format cli.Format
+	command := &cobra.Command{
+		Use:   "list",
+		Short: "List the runtimes of the catalogue",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			catalogue, err := runtime.Releases()
+			if err != nil {
+				return err
+			}
+			if format == cli.FormatJSON {
+				return cli.PrintJSON(command.OutOrStdout(), catalogue.Releases)
+			}
+			table := tabwriter.NewWriter(command.OutOrStdout(), 2, 8, 2, ' ', 0)
+			_, _ = fmt.Fprintln(table, "VERSION\tLTS\tUPGRADABLE FROM")
+			for _, release := range catalogue.Releases {
+				_, _ = fmt.Fprintf(table, "%s\t%t\t%s\n", release.Version, release.LTS, strings.Join(release.UpgradableFrom, ", "))
+			}
+			return table.Flush()
+		},
+	}
+	cli.AddOutputFlag(command, &format)
+	return command
+}
