@@ -65,6 +65,7 @@ func startSupervisor(ctx context.Context, spec *wire.Spec) (owner, error) {
 	if err := supervisor.Clean(ctx, spec.StateDir, spec.Name); err != nil {
 		return nil, fmt.Errorf("clean up after an earlier lab %s: %w", spec.Name, err)
 	}
+	supervisor.Sweep(ctx)
 	process, err := supervisor.Start(spec.StateDir, lock)
 	if err != nil {
 		return nil, errors.Join(err, supervisor.RemoveStateDir(spec.StateDir))
@@ -123,6 +124,7 @@ func Remove(ctx context.Context, options Options) (bool, error) {
 	if os.Geteuid() != 0 {
 		return false, cli.WithHint(host.ErrNotRoot, "run it with sudo")
 	}
+	defer supervisor.Sweep(ctx)
 	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

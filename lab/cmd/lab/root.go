@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -82,9 +82,9 @@ func (p *program) completeMachines(command *cobra.Command, args []string, _ stri
 }
 
 // machineArgs demands the name of a machine, as all such commands do.
-func machineArgs(command *cobra.Command, args []string) error {
+func machineArgs(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("%s: which machine?", command.CommandPath())
+		return errors.New("which machine?")
 	}
 	return nil
 }

@@ -191,6 +191,19 @@ func Of(hierarchies []Hierarchy, pid int) (map[Hierarchy]string, error) {
 	return directories, nil
 }
 
+// Labs names the labs that have cgroups, alive or not.
+func Labs(hierarchies []Hierarchy) []string {
+	var labs []string
+	for _, hierarchy := range hierarchies {
+		directories, _ := filepath.Glob(filepath.Join(hierarchy.Mount, Prefix+"*"))
+		for _, directory := range directories {
+			labs = append(labs, strings.TrimPrefix(filepath.Base(directory), Prefix))
+		}
+	}
+	slices.Sort(labs)
+	return slices.Compact(labs)
+}
+
 // Remove removes the cgroups of a machine, or with an empty machine of a lab,
 // and kills what is still in them. It is no error if there are none.
 func Remove(ctx context.Context, hierarchies []Hierarchy, lab, machine string) error {

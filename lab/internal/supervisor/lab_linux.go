@@ -20,6 +20,9 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/wire"
 )
 
+// reserveTimeout is longer than anybody holds a name who only cleans up.
+const reserveTimeout = 2 * time.Second
+
 // create makes the lab. It is called once.
 func (s *supervisor) create(ctx context.Context, spec *wire.Spec, progress func(string)) error {
 	if spec == nil || s.isCreated() {
@@ -27,9 +30,10 @@ func (s *supervisor) create(ctx context.Context, spec *wire.Spec, progress func(
 	}
 	s.spec = *spec
 	var err error
-	if s.name, err = network.Reserve("name/" + spec.Name); err != nil {
-		return cli.WithHint(fmt.Errorf("a lab named %s runs on this host with another state directory: %w", spec.Name, err),
-			"choose another name")
+	reserveCtx, cancel := context.WithTimeout(ctx, reserveTimeout)
+	defer cancel()
+	if s.name, err = reserve(reserveCtx, spec.Name); err != nil {
+		return cli.WithHint(err, "choose another name")
 	}
 	if s.hierarchies, err = cgroup.Hierarchies(); err != nil {
 		return err

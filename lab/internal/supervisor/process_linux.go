@@ -14,12 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/cgroup"
-	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/network"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/wire"
 )
 
@@ -154,47 +151,6 @@ func sameFile(file *os.File) bool {
 	}
 	current, err := os.Stat(file.Name())
 	return err == nil && os.SameFile(opened, current)
-}
-
-// Clean removes what a killed supervisor has left of a lab. The caller holds
-// the lock of the state directory.
-func Clean(ctx context.Context, stateDir, name string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("processes of the lab did not end"))
-	defer cancel()
-	// The name is free once the last thread of a dying supervisor is gone.
-	var reserved net.Listener
-	for {
-		var err error
-		if reserved, err = network.Reserve("name/" + name); err == nil {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("a lab named %s runs on this host with another state directory: %w", name, err)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	defer reserved.Close()
-	hierarchies, err := cgroup.Hierarchies()
-	if err != nil {
-		return err
-	}
-	if err := cgroup.Remove(ctx, hierarchies, name, ""); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(stateDir)
-	if err != nil {
-		return fmt.Errorf("clean the lab's state directory: %w", err)
-	}
-	for _, entry := range entries {
-		if entry.Name() == lockName {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(stateDir, entry.Name())); err != nil {
-			return fmt.Errorf("clean the lab's state directory: %w", err)
-		}
-	}
-	return nil
 }
 
 // RemoveStateDir removes an empty state directory with its lock, and the
