@@ -53,13 +53,9 @@ func prepareHost(ctx context.Context, progress func(string)) error {
 type supervised struct{ process *supervisor.Process }
 
 func startSupervisor(ctx context.Context, spec *wire.Spec) (owner, error) {
-	lock, err := supervisor.Lock(spec.StateDir)
+	lock, err := lockState(ctx, spec)
 	if err != nil {
 		return nil, err
-	}
-	if lock == nil {
-		return nil, cli.WithHint(fmt.Errorf("lab %q: %w", spec.Name, ErrExists),
-			"see 'lab status'; 'lab add' adds machines, 'lab down' removes the lab")
 	}
 	defer lock.Close()
 	if err := supervisor.Clean(ctx, spec.StateDir, spec.Name); err != nil {
@@ -71,6 +67,27 @@ func startSupervisor(ctx context.Context, spec *wire.Spec) (owner, error) {
 		return nil, errors.Join(err, supervisor.RemoveStateDir(spec.StateDir))
 	}
 	return &supervised{process: process}, nil
+}
+
+// lockState takes the state directory of a lab that does not run. It waits for
+// one that is just ending, as that of an interrupted 'lab up'.
+func lockState(ctx context.Context, spec *wire.Spec) (*os.File, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errMute)
+	defer cancel()
+	var lock *os.File
+	err := poll(ctx, func() (bool, error) {
+		var err error
+		if lock, err = supervisor.Lock(spec.StateDir); err != nil || lock != nil {
+			return true, err
+		}
+		running, err := Open(ctx, Options{Name: spec.Name, Dir: filepath.Dir(spec.StateDir)})
+		if err == nil && !running.status.Ending {
+			return false, cli.WithHint(fmt.Errorf("lab %q: %w", spec.Name, ErrExists),
+				"see 'lab status'; 'lab add' adds machines, 'lab down' removes the lab")
+		}
+		return false, nil
+	}, fmt.Sprintf("make lab %s: there is one already", spec.Name))
+	return lock, err
 }
 
 func (s *supervised) call(ctx context.Context, request wire.Request, progress func(string)) (*wire.Lab, error) {

@@ -120,7 +120,9 @@ func printLab(out io.Writer, status lab.Status, format cli.Format) error {
 	}
 	fmt.Fprintf(out, "Lab %s, network %s, this host is %s, up for %s\n",
 		status.Name, status.Subnet, status.HostAddress, time.Since(status.Since).Round(time.Second))
-	if status.Owned {
+	if status.Ending {
+		fmt.Fprintln(out, "It is being taken down.")
+	} else if status.Owned {
 		fmt.Fprintln(out, "It ends with the process that made it.")
 	}
 	for _, warning := range status.Warnings {

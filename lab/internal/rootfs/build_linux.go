@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -127,8 +128,11 @@ func bootstrap(ctx context.Context, directory string, recipe Recipe, mirrors deb
 	arguments = append(arguments, recipe.Suite, directory)
 	command := exec.CommandContext(ctx, "mmdebstrap", append(arguments, mirrors.SourceLines()...)...)
 	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
-	// SIGTERM lets mmdebstrap unmount and remove what it has made.
-	command.Cancel = func() error { return command.Process.Signal(unix.SIGTERM) }
+	if os.Geteuid() == 0 {
+		// In namespaces of its own, so that killing it kills apt and dpkg at
+		// once and takes its mounts away.
+		command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
+	}
 	command.WaitDelay = 10 * time.Second
 	output, input := io.Pipe()
 	command.Stdout, command.Stderr = input, input

@@ -174,6 +174,11 @@ func (m *machine) watch(b *boot) {
 	err := b.command.Wait()
 	_ = b.notify.Close()
 	code := b.command.ProcessState.ExitCode()
+	// Before anybody can boot the machine again: removing cgroups kills what is
+	// in them.
+	if err := m.removeCgroups(); err != nil {
+		m.lab.log.Warn("cgroups of a machine are left", "machine", m.name, "error", err)
+	}
 	m.mu.Lock()
 	wanted := b.wanted
 	m.boot, m.leader, m.state = nil, 0, wire.StateOff

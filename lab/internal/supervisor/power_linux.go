@@ -17,7 +17,16 @@ import (
 func (m *machine) start(ctx context.Context, progress func(string)) error {
 	m.power.Lock()
 	defer m.power.Unlock()
-	if m.current() != nil {
+	b := m.current()
+	if b != nil && m.isEnding(b) {
+		select {
+		case <-b.ended:
+		case <-ctx.Done():
+			return fmt.Errorf("start machine %s, which is just ending: %w", m.name, context.Cause(ctx))
+		}
+		b = nil
+	}
+	if b != nil {
 		return m.waitBooted(ctx)
 	}
 	if err := m.bootOnce(); err != nil {
@@ -119,13 +128,19 @@ func (m *machine) end() *boot {
 	return m.boot
 }
 
+func (m *machine) isEnding(b *boot) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return b.wanted
+}
+
 func (m *machine) waitEnded(ctx context.Context, b *boot) error {
 	timer := time.NewTimer(5 * time.Second)
 	defer timer.Stop()
 	for {
 		select {
 		case <-b.ended:
-			return m.removeCgroups()
+			return nil
 		case <-timer.C:
 			_ = b.command.Process.Kill()
 		case <-ctx.Done():
@@ -146,7 +161,7 @@ func (m *machine) stop(ctx context.Context, progress func(string)) error {
 	}
 	select {
 	case <-b.ended:
-		return m.removeCgroups()
+		return nil
 	case <-time.After(stopTimeout):
 		progress(fmt.Sprintf("%s did not shut down within %s and is killed", m.name, stopTimeout))
 		return m.kill(ctx)

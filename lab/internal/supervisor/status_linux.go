@@ -24,7 +24,7 @@ func (s *supervisor) status() *wire.Lab {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lab := &wire.Lab{
-		Name: filepath.Base(s.stateDir), StateDir: s.stateDir, Owned: !s.committed, Since: s.since,
+		Name: filepath.Base(s.stateDir), StateDir: s.stateDir, Owned: !s.committed, Ending: s.end.Err() != nil, Since: s.since,
 		SupervisorPID: s.hostPID(unix.Getpid()), Warnings: s.warnings, Machines: []wire.Machine{},
 	}
 	if !s.created {

@@ -88,6 +88,8 @@ type Lab struct {
 	SSHConfigFile  string       `json:"ssh_config_file"`
 	// Owned says that the lab goes away with the process that made it.
 	Owned bool `json:"owned"`
+	// Ending says that the lab is being taken down.
+	Ending bool `json:"ending,omitempty"`
 	// SupervisorPID is the supervisor's process id on the host.
 	SupervisorPID int       `json:"supervisor_pid"`
 	Since         time.Time `json:"since"`
