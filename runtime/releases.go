@@ -116,6 +116,26 @@ func (c *Catalogue) Find(version string) (Release, error) {
 	return c.Releases[i], nil
 }
 
+// Match returns the releases that are meant by a version or by "1.37.x", which
+// stands for all of a minor; the error lists what there is.
+func (c *Catalogue) Match(pattern string) ([]Release, error) {
+	minor, wild := strings.CutSuffix(strings.TrimPrefix(pattern, "v"), ".x")
+	if !wild {
+		release, err := c.Find(pattern)
+		return []Release{release}, err
+	}
+	var matches []Release
+	for _, release := range c.Releases {
+		if release.Minor() == minor {
+			matches = append(matches, release)
+		}
+	}
+	if len(matches) == 0 {
+		return nil, fmt.Errorf("no runtime %s is in the catalogue, which has %s", pattern, strings.Join(c.Versions(), ", "))
+	}
+	return matches, nil
+}
+
 // Minor is the minor version line, such as "1.37".
 func (r Release) Minor() string {
 	if i := strings.LastIndex(r.Version, "."); i > 0 {

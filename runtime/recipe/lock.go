@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -77,13 +76,11 @@ sed 's/:all=/=/' | xargs apt-cache show | grep -E '^(Package|Version|Architectur
 		"--aptopt=APT::Install-Recommends \"false\"",
 		"--include=" + strings.Join(set.Include, ","),
 		"--customize-hook=" + hook + listing,
-		debian.Suite, "-",
+		debian.Suite, "-", "-", // nowhere, from the sources on standard input
 	}
-	command := exec.CommandContext(ctx, "mmdebstrap", args...)
-	command.Stdin = strings.NewReader(strings.Join(mirrors.SourceLines(), "\n") + "\n")
-	command.Args = append(command.Args, "-")
-	if output, err := command.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("mmdebstrap: %w%s", err, lastLines(string(output)))
+	sources := strings.NewReader(strings.Join(mirrors.SourceLines(), "\n") + "\n")
+	if err := debootstrap(ctx, folder, args, sources); err != nil {
+		return nil, err
 	}
 	content, err := os.ReadFile(listing)
 	if err != nil {

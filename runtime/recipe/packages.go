@@ -46,6 +46,9 @@ func (p lockedPackage) String() string {
 	return strings.Join([]string{p.Set, p.Archive, p.Name, p.Version, p.Arch, p.SHA256, strconv.FormatInt(p.Size, 10), p.Path}, " ")
 }
 
+// fetchPrefix begins the names of packages that are still being fetched.
+const fetchPrefix = ".fetch-"
+
 // ErrPackageGone says that the archive no longer has a locked package, as
 // happens when a newer version replaces it.
 var ErrPackageGone = errors.New("the archive has it no longer")
@@ -210,7 +213,7 @@ func fetch(ctx context.Context, address string, p lockedPackage, file string) er
 }
 
 func saveVerified(r io.Reader, p lockedPackage, file string) error {
-	temporary, err := os.CreateTemp(filepath.Dir(file), ".fetch-*")
+	temporary, err := os.CreateTemp(filepath.Dir(file), fetchPrefix+"*")
 	if err != nil {
 		return err
 	}
@@ -253,19 +256,33 @@ func (b *builder) install(ctx context.Context, name string, packages []lockedPac
 		for _, p := range packages {
 			names = append(names, p.Name+"="+p.Version)
 		}
-		command := exec.CommandContext(ctx, "mmdebstrap", "--variant=essential", "--format=tar", "--skip=check/empty",
+		return debootstrap(ctx, folder, []string{
+			"--variant=essential", "--format=tar", "--skip=check/empty",
 			"--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
 			"--aptopt=APT::Sandbox::User \"root\"", "--aptopt=APT::Install-Recommends \"false\"",
-			"--include="+strings.Join(names, ","),
-			debian.Suite, filepath.Join(folder, "root.tar"), "deb [trusted=yes] copy:"+repository+" ./")
-		command.Env = append(os.Environ(), "SOURCE_DATE_EPOCH="+epoch, "LC_ALL=C", "TZ=UTC")
-		output, err := command.CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("mmdebstrap: %w%s", err, lastLines(string(output)))
-		}
-		return nil
+			"--include=" + strings.Join(names, ","),
+			debian.Suite, filepath.Join(folder, "root.tar"), "deb [trusted=yes] copy:" + repository + " ./",
+		}, nil, "SOURCE_DATE_EPOCH="+epoch)
 	}})
 	return filepath.Join(folder, "root.tar"), err
+}
+
+// debootstrap runs mmdebstrap with its temporary files in the given folder.
+// Killed anywhere, it leaves no process and no mount: root gets namespaces for
+// both here, others get them from mmdebstrap.
+func debootstrap(ctx context.Context, temporary string, args []string, stdin io.Reader, env ...string) error {
+	args = append([]string{"mmdebstrap"}, args...)
+	if os.Geteuid() == 0 {
+		args = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}, args...)
+	}
+	command := exec.CommandContext(ctx, args[0], args[1:]...)
+	command.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC", "TMPDIR="+temporary)
+	command.Env = append(command.Env, env...)
+	command.Stdin = stdin
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("mmdebstrap: %w%s", err, lastLines(string(output)))
+	}
+	return nil
 }
 
 // writeRepository makes a local archive that has the locked packages and

@@ -154,8 +154,6 @@ func (b *builder) compile(ctx context.Context, p program) (string, error) {
 	return filepath.Join(folder, p.name), err
 }
 
-func isTest(path string) bool { return strings.HasSuffix(path, "_test.go") }
-
 // title names a program and its version without spaces or slashes, for steps.
 func (p program) title() string {
 	version, _, _ := strings.Cut(p.version, " ")

@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
 
@@ -36,8 +37,8 @@ type Options struct {
 	Cache string
 	// Layout is the OCI image layout to write.
 	Layout string
-	// Versions are the runtimes to build, in this order; empty means all of
-	// the catalogue, newest first.
+	// Versions are the runtimes to build, in this order: versions, or minors as
+	// "1.37.x"; empty means all of the catalogue, newest first.
 	Versions []string
 	// Log receives lines about what is being done.
 	Log io.Writer
@@ -92,11 +93,11 @@ func Build(ctx context.Context, options Options) (*Report, error) {
 	}
 	var selected []runtime.Release
 	for _, version := range options.Versions {
-		release, err := catalogue.Find(version)
+		releases, err := catalogue.Match(version)
 		if err != nil {
-			return nil, err
+			return nil, cli.Usagef("%w", err)
 		}
-		selected = append(selected, release)
+		selected = append(selected, releases...)
 	}
 	unlock, err := lock(ctx, options)
 	if err != nil {

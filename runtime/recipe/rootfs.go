@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/internal/debian"
 )
 
 // The root file system of the master container is installed once and cut into
@@ -74,8 +76,8 @@ func (b *builder) rootLayers(ctx context.Context) (base, system layer, err error
 		}
 	}
 	key := []any{packages, sets["master"], codeOf("rootfs.go", "packages.go")}
-	components := fmt.Sprintf("debian=%d packages", len(packages)-len(sets["master"].Omit))
-	if base, err = b.makeLayer(ctx, "base", "debian", key, write(true)); err != nil {
+	const components = "debian=" + debian.Suite
+	if base, err = b.makeLayer(ctx, "base", components, key, write(true)); err != nil {
 		return layer{}, layer{}, err
 	}
 	system, err = b.makeLayer(ctx, "system", components, key, write(false))

@@ -16,10 +16,15 @@ import (
 )
 
 // hashSources hashes every file below the folder runtime that can influence
-// an artifact: all but tests.
+// an artifact: all but tests and the programs that only use it.
 func hashSources(source string) (string, error) {
-	return hashTree(source, func(path string) bool { return strings.HasSuffix(path, "_test.go") })
+	return hashTree(source, func(path string) bool {
+		top, _, _ := strings.Cut(filepath.ToSlash(path), "/")
+		return top == "cmd" || top == "trial" || isTest(path)
+	})
 }
+
+func isTest(path string) bool { return strings.HasSuffix(path, "_test.go") }
 
 // hashTree hashes names and contents of the files below a folder, in the order
 // of their names; modes and times do not count, since they depend on the
@@ -74,8 +79,25 @@ func lock(ctx context.Context, options Options) (unlock func(), err error) {
 		}
 	}
 	unlock = func() { _ = file.Unlock() }
-	if err := newSteps(filepath.Join(options.Cache, "steps"), options.Log).clean(); err != nil {
+	if err := cleanCache(options); err != nil {
 		return nil, errors.Join(err, file.Unlock())
 	}
 	return unlock, nil
+}
+
+// cleanCache removes what killed runs left half made.
+func cleanCache(options Options) error {
+	if err := newSteps(filepath.Join(options.Cache, "steps"), options.Log).clean(); err != nil {
+		return err
+	}
+	halfFetched, err := filepath.Glob(filepath.Join(options.Cache, "packages", fetchPrefix+"*"))
+	if err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	for _, file := range halfFetched {
+		if err := os.Remove(file); err != nil {
+			return fmt.Errorf("cache: %w", err)
+		}
+	}
+	return nil
 }

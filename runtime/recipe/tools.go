@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -86,6 +87,9 @@ func (t tools) run(ctx context.Context, folder string, name string, args ...stri
 	command := exec.CommandContext(ctx, name, args...)
 	command.Dir = folder
 	command.Env = t.env
+	// The compilers that the go command starts end with it.
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {

@@ -26,7 +26,7 @@ func newRootCommand() *cobra.Command {
 		Use:   "runtimes",
 		Short: "Build the Kubernetes runtimes that bundles carry",
 	}
-	root.AddCommand(newBuildCommand(), newLockCommand(), newListCommand(), cli.NewVersionCommand("runtimes"))
+	root.AddCommand(newBuildCommand(), newLockCommand(), newListCommand(), newTrialCommand(), cli.NewVersionCommand("runtimes"))
 	return root
 }
 
@@ -70,8 +70,9 @@ func newBuildCommand() *cobra.Command {
 	return command
 }
 
-// complete fills in the default folders, which lie outside the checkout.
-func complete(options *recipe.Options) error {
+// defaultFolders fills in the folders that were not named, which lie outside
+// the checkout.
+func defaultFolders(options *recipe.Options) error {
 	cache, err := cachedir.Path("runtimes")
 	if err != nil {
 		return err
@@ -82,7 +83,17 @@ func complete(options *recipe.Options) error {
 	if options.Layout == "" {
 		options.Layout = filepath.Join(options.Cache, "layout")
 	}
+	return nil
+}
+
+// complete makes the options of a build ready: absolute folders, and a recipe
+// that is there.
+func complete(options *recipe.Options) error {
+	if err := defaultFolders(options); err != nil {
+		return err
+	}
 	for _, path := range []*string{&options.Source, &options.Cache, &options.Layout} {
+		var err error
 		if *path, err = filepath.Abs(*path); err != nil {
 			return err
 		}

@@ -113,7 +113,11 @@ func run(parent context.Context, o options) error {
 	}
 	health.ready.Store(true)
 	klog.InfoS("the pod network is ready", "subnet", lease.Subnet, "backend", config.BackendType, "mtu", network.MTU())
-	return manager.CompleteLease(ctx, lease, &wg)
+	if err := manager.CompleteLease(ctx, lease, &wg); err != nil {
+		return fmt.Errorf("complete the lease: %w", err)
+	}
+	<-ctx.Done()
+	return nil
 }
 
 // register acquires this node's lease and creates the back end's device.
