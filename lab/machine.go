@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/wire"
@@ -59,9 +60,14 @@ func (m *Machine) Start(ctx context.Context) error { return m.do(ctx, wire.OpSta
 // Stop shuts the machine down in an orderly way and waits for it.
 func (m *Machine) Stop(ctx context.Context) error { return m.do(ctx, wire.OpStop) }
 
+const readyTimeout = 3 * time.Minute
+
 // WaitReady waits until the machine has booted, for instance after a reboot
-// from within. It does not start a machine that is off.
+// from within, for at most three minutes. It does not start a machine that is
+// off.
 func (m *Machine) WaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("it takes longer than %s", readyTimeout))
+	defer cancel()
 	return poll(ctx, func() (bool, error) {
 		status, err := m.Status(ctx)
 		return status.State == StateRunning, err

@@ -51,11 +51,7 @@ exec chroot "$root" /usr/bin/env -i "$@"`
 // run runs a command in a mount namespace of its own, so that nothing is left
 // mounted however it ends. Somebody who is not root gets a user namespace.
 func (r buildRoot) run(ctx context.Context, c insideCommand) (string, error) {
-	args := []string{"--mount", "--propagation", "private", "--kill-child"}
-	if os.Geteuid() != 0 {
-		args = append(args, "--map-root-user")
-	}
-	args = append(args, "--fork", "--pid", "sh", "-c", insideScript, "inside", r.folder, fmt.Sprint(len(c.binds)))
+	args := append(asRoot(), "--mount", "--propagation", "private", "--kill-child", "--fork", "--pid", "sh", "-c", insideScript, "inside", r.folder, fmt.Sprint(len(c.binds)))
 	for _, b := range c.binds {
 		args = append(args, b.host, b.inside)
 	}

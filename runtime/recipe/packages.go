@@ -268,14 +268,12 @@ func (b *builder) install(ctx context.Context, name string, packages []lockedPac
 }
 
 // debootstrap runs mmdebstrap with its temporary files in the given folder.
-// Killed anywhere, it leaves no process and no mount: root gets namespaces for
-// both here, others get them from mmdebstrap.
+// Killed anywhere, it leaves no process and no mount, since both are in
+// namespaces of its own. Somebody who is not root needs a range of subordinate
+// user IDs (/etc/subuid) and the package uidmap.
 func debootstrap(ctx context.Context, temporary string, args []string, stdin io.Reader, env ...string) error {
-	args = append([]string{"mmdebstrap"}, args...)
-	if os.Geteuid() == 0 {
-		args = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}, args...)
-	}
-	command := exec.CommandContext(ctx, args[0], args[1:]...)
+	args = append([]string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "mmdebstrap", "--mode=root"}, args...)
+	command := exec.CommandContext(ctx, "unshare", append(asRoot(), args...)...)
 	command.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC", "TMPDIR="+temporary)
 	command.Env = append(command.Env, env...)
 	command.Stdin = stdin
@@ -283,6 +281,15 @@ func debootstrap(ctx context.Context, temporary string, args []string, stdin io.
 		return fmt.Errorf("mmdebstrap: %w%s", err, lastLines(string(output)))
 	}
 	return nil
+}
+
+// asRoot are the options by which unshare makes somebody root over the own
+// files and the subordinate users.
+func asRoot() []string {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return []string{"--map-root-user", "--map-auto"}
 }
 
 // writeRepository makes a local archive that has the locked packages and

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -247,10 +248,23 @@ func (s *steps) clean() error {
 		}
 		halfMade := len(entry.Name()) > 5 && entry.Name()[:5] == ".tmp-"
 		if halfMade || time.Since(info.ModTime()) > unusedFor {
-			if err := os.RemoveAll(filepath.Join(s.folder, entry.Name())); err != nil {
-				return fmt.Errorf("cache: %w", err)
+			if err := removeTree(filepath.Join(s.folder, entry.Name())); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// removeTree removes a folder in which a killed installation may have left
+// files of subordinate users.
+func removeTree(folder string) error {
+	err := os.RemoveAll(folder)
+	if err == nil || os.Geteuid() == 0 {
+		return err
+	}
+	if output, err := exec.Command("unshare", append(asRoot(), "rm", "-rf", "--", folder)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("remove %s: %w%s", folder, err, lastLines(string(output)))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/cgroup"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/network"
+	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/sysctl"
 )
 
 // cleanTimeout bounds the wait for the processes of a killed lab to vanish.
@@ -31,6 +32,9 @@ func Clean(ctx context.Context, stateDir, name string) error {
 		return err
 	}
 	if err := cgroup.Remove(ctx, hierarchies, name, ""); err != nil {
+		return err
+	}
+	if err := sysctl.Recover(sysctl.Record, sysctl.Root); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(stateDir)

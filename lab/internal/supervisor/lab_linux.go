@@ -17,6 +17,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/keys"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/network"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/rootfs"
+	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/sysctl"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/wire"
 )
 
@@ -34,6 +35,9 @@ func (s *supervisor) create(ctx context.Context, spec *wire.Spec, progress func(
 	defer cancel()
 	if s.name, err = reserve(reserveCtx, spec.Name); err != nil {
 		return cli.WithHint(err, "choose another name")
+	}
+	if s.settings, err = sysctl.Hold(sysctl.Record, sysctl.Root, sysctl.Names); err != nil {
+		return err
 	}
 	if s.hierarchies, err = cgroup.Hierarchies(); err != nil {
 		return err
@@ -162,6 +166,9 @@ func (s *supervisor) takeDown() error {
 	defer cancel()
 	if s.hierarchies != nil && s.spec.Name != "" {
 		err = errors.Join(err, cgroup.Remove(ctx, s.hierarchies, s.spec.Name, ""))
+	}
+	if s.settings != nil {
+		err = errors.Join(err, s.settings.Release())
 	}
 	_ = unix.Unmount(s.hostProc(), unix.MNT_DETACH)
 	if err != nil {

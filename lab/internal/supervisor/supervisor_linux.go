@@ -18,6 +18,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/cgroup"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/keys"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/network"
+	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/sysctl"
 	"github.com/gravity-platform/terraform-provider-gravity/lab/internal/wire"
 )
 
@@ -38,6 +39,7 @@ type supervisor struct {
 	hierarchies []cgroup.Hierarchy
 	key         keys.Pair
 	name        net.Listener
+	settings    *sysctl.Guard
 	warnings    []string
 
 	mu        sync.Mutex

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,9 @@ import (
 )
 
 func main() {
+	// What is built must not depend on the user's umask, and the package manager
+	// reads parts of the cache as another user.
+	syscall.Umask(0o022)
 	os.Exit(cli.Run(newRootCommand()))
 }
 
