@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -130,8 +131,10 @@ func (b *builder) fetchPackages(ctx context.Context, packages []lockedPackage) (
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
+	// Asked once, and only when something is missing: apt takes its time.
+	findMirrors := sync.OnceValues(func() (debian.Mirrors, error) { return debian.FindMirrors(ctx) })
 	files := make([]string, len(packages))
-	group, ctx := errgroup.WithContext(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(6)
 	for i, p := range packages {
 		files[i] = filepath.Join(folder, p.SHA256+".deb")
@@ -139,11 +142,11 @@ func (b *builder) fetchPackages(ctx context.Context, packages []lockedPackage) (
 			continue
 		}
 		group.Go(func() error {
-			mirrors, err := debian.FindMirrors(ctx)
+			mirrors, err := findMirrors()
 			if err != nil {
 				return err
 			}
-			if err := fetchWithRetries(ctx, mirrors, p, files[i]); err != nil {
+			if err := fetchWithRetries(groupCtx, mirrors, p, files[i]); err != nil {
 				return fmt.Errorf("fetch package %s %s: %w", p.Name, p.Version, err)
 			}
 			return nil
