@@ -66,7 +66,6 @@ func (b *builder) billOfMaterials(release runtime.Release, executables []executa
 	document := spdxDocument{
 		SPDXVersion: "SPDX-2.3", DataLicense: "CC0-1.0", SPDXID: "SPDXRef-DOCUMENT",
 		Name:              "gravity-runtime-" + release.Version,
-		DocumentNamespace: "https://gravity-platform.github.io/spdx/runtime-" + release.Version + "-" + b.recipe,
 		CreationInfo:      spdxCreation{Created: b.catalogue.SourceDate.Format(time.RFC3339), Creators: []string{"Tool: gravity-runtime-recipe"}},
 		Packages:          []spdxPackage{{Name: "gravity-runtime", SPDXID: spdxRoot, VersionInfo: release.Version, DownloadLocation: "NOASSERTION"}},
 		Relationships:     []spdxRelationship{{"SPDXRef-DOCUMENT", "DESCRIBES", spdxRoot}},
@@ -84,6 +83,8 @@ func (b *builder) billOfMaterials(release runtime.Release, executables []executa
 	slices.SortFunc(document.Relationships, func(a, b spdxRelationship) int {
 		return cmp.Or(strings.Compare(a.Element, b.Element), strings.Compare(a.Related, b.Related))
 	})
+	// Unique for what it lists, and the same whenever that is the same.
+	document.DocumentNamespace = "https://gravity-platform.github.io/spdx/runtime-" + release.Version + "-" + keyOf(document.Packages, document.Relationships)
 	return json.MarshalIndent(document, "", " ")
 }
 
