@@ -140,6 +140,7 @@ func TestStoppedSupervisorIsKilled(t *testing.T) {
 	if err := unix.Kill(trace.status.SupervisorPID, unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	waitFor(t, "the supervisor is stopped", func() bool { return statOf(trace.status.SupervisorPID)[0] == "T" })
 	var log strings.Builder
 	options.Log = &log
 	if _, err := lab.Remove(t.Context(), options); err != nil {

@@ -26,9 +26,13 @@ var (
 
 const socketName = "supervisor.sock"
 
-// downTimeout bounds taking a lab down in an orderly way; after that it is
-// killed.
-const downTimeout = time.Minute
+const (
+	// downTimeout bounds taking a lab down in an orderly way.
+	downTimeout = time.Minute
+	// killTimeout is how long its supervisor may take to end after that, before
+	// it is killed.
+	killTimeout = 5 * time.Second
+)
 
 // Status is the state of a lab, as `lab status -o json` prints it.
 type Status = wire.Lab
@@ -166,16 +170,23 @@ func (l *Lab) Add(ctx context.Context, names ...string) ([]*Machine, error) {
 }
 
 // Close takes the lab down: everything ends at once and is removed, disks
-// included. Closing a lab that is gone is no error.
+// included. Closing a lab that is gone is no error. The process that made the
+// lab kills the supervisor if it does not follow within a minute.
 func (l *Lab) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, downTimeout, fmt.Errorf("it takes longer than %s", downTimeout))
+	defer cancel()
 	_, err := l.do(ctx, wire.Request{Op: wire.OpDown})
+	err = ignoreGone(err)
 	if l.owner != nil {
 		l.owner.disconnect()
-		ctx, cancel := downContext(ctx)
+		waitCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 		defer cancel()
-		err = errors.Join(ignoreGone(err), l.owner.wait(ctx))
+		err = errors.Join(err, l.owner.wait(waitCtx))
 	}
-	return ignoreGone(err)
+	if err != nil {
+		return fmt.Errorf("take lab %s down: %w", l.name, err)
+	}
+	return nil
 }
 
 func ignoreGone(err error) error {

@@ -145,11 +145,12 @@ func Remove(ctx context.Context, options Options) (bool, error) {
 	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, downTimeout, fmt.Errorf("its supervisor does not end within %s", downTimeout))
-	defer cancel()
 	err = closeOrKill(ctx, options, stateDir)
 	if err == nil {
-		err = poll(ctx, func() (bool, error) { return removeRest(ctx, options.Name, stateDir) }, "it does not end")
+		// The supervisor has ended, or is about to.
+		ctx, cancel := context.WithTimeoutCause(ctx, removeTimeout, fmt.Errorf("it takes longer than %s", removeTimeout))
+		defer cancel()
+		err = poll(ctx, func() (bool, error) { return removeRest(ctx, options.Name, stateDir) }, "its supervisor does not end")
 	}
 	if err != nil {
 		return true, fmt.Errorf("take lab %s down: %w", options.Name, err)
@@ -157,8 +158,12 @@ func Remove(ctx context.Context, options Options) (bool, error) {
 	return true, nil
 }
 
-// answerTimeout is how long a supervisor that works may take to answer.
-const answerTimeout = 10 * time.Second
+const (
+	// answerTimeout is how long a supervisor that works may take to answer.
+	answerTimeout = 5 * time.Second
+	// removeTimeout bounds the removal of what a dead supervisor has left.
+	removeTimeout = 20 * time.Second
+)
 
 func closeOrKill(ctx context.Context, options Options, stateDir string) error {
 	askCtx, cancel := context.WithTimeoutCause(ctx, answerTimeout, errors.New("its supervisor does not answer"))

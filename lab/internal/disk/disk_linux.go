@@ -179,5 +179,15 @@ func Usable() error {
 	if err != nil {
 		return err
 	}
-	return control.Close()
+	defer control.Close()
+	number, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+	if err != nil {
+		return fmt.Errorf("find a free loop device: %w", err)
+	}
+	// A container may have the control device and none of the others.
+	loop, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", number), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return loop.Close()
 }

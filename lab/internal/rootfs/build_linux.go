@@ -48,11 +48,13 @@ func Ensure(ctx context.Context, cache string, recipe Recipe, progress func(stri
 	if err := os.RemoveAll(temporary); err != nil {
 		return "", fmt.Errorf("remove an unfinished root file system: %w", err)
 	}
-	if err := build(ctx, temporary, recipe, progress); err != nil {
-		return "", errors.Join(err, os.RemoveAll(temporary))
+	built := filepath.Join(temporary, "root")
+	err = build(ctx, built, recipe, progress)
+	if err == nil {
+		err = os.Rename(built, directory)
 	}
-	if err := os.Rename(temporary, directory); err != nil {
-		return "", fmt.Errorf("put a root file system into the cache: %w", err)
+	if err = errors.Join(err, os.RemoveAll(temporary)); err != nil {
+		return "", fmt.Errorf("build the root file system of machines: %w", err)
 	}
 	return directory, nil
 }
@@ -91,7 +93,7 @@ func lock(ctx context.Context, path string, progress func(string)) (func(), erro
 func build(ctx context.Context, directory string, recipe Recipe, progress func(string)) error {
 	mirrors, err := debian.FindMirrors(ctx)
 	if err != nil {
-		return fmt.Errorf("build the root file system of machines: %w", err)
+		return err
 	}
 	progress("building the root file system of machines, once for this host (about a minute)")
 	if err := bootstrap(ctx, directory, recipe, mirrors, progress); err != nil {
@@ -99,12 +101,12 @@ func build(ctx context.Context, directory string, recipe Recipe, progress func(s
 	}
 	for _, file := range recipe.Files {
 		if err := file.write(directory); err != nil {
-			return fmt.Errorf("build the root file system of machines: %w", err)
+			return err
 		}
 	}
 	root, err := os.Open(directory)
 	if err != nil {
-		return fmt.Errorf("build the root file system of machines: %w", err)
+		return err
 	}
 	defer root.Close()
 	// What the rename makes valid must be on the disk before.
@@ -127,7 +129,12 @@ func bootstrap(ctx context.Context, directory string, recipe Recipe, mirrors deb
 	}
 	arguments = append(arguments, recipe.Suite, directory)
 	command := exec.CommandContext(ctx, "mmdebstrap", append(arguments, mirrors.SourceLines()...)...)
-	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
+	// Its temporary files are beside the result, to be removed with it.
+	temporary := filepath.Join(filepath.Dir(directory), "tmp")
+	if err := os.MkdirAll(temporary, 0o700); err != nil {
+		return err
+	}
+	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "TMPDIR="+temporary)
 	if os.Geteuid() == 0 {
 		// In namespaces of its own, so that killing it kills apt and dpkg at
 		// once and takes its mounts away.

@@ -202,7 +202,8 @@ func Start(stateDir string, lock *os.File) (*Process, error) {
 		return nil, fmt.Errorf("start the lab's supervisor: %w", err)
 	}
 	// For Kill. Whoever finds no id there waits for this process instead.
-	_, _ = lock.WriteString(strconv.Itoa(command.Process.Pid))
+	_ = lock.Truncate(0)
+	_, _ = lock.WriteAt([]byte(strconv.Itoa(command.Process.Pid)), 0)
 	process := &Process{Owner: wire.NewConn(conn), command: command, exited: make(chan struct{})}
 	go func() {
 		defer close(process.exited)
