@@ -102,60 +102,53 @@ func Create(hierarchies []Hierarchy, lab, machine string) ([]string, error) {
 	for _, hierarchy := range hierarchies {
 		parent := filepath.Join(hierarchy.Mount, Prefix+lab)
 		directory := filepath.Join(parent, machine)
-		if err := os.MkdirAll(parent, 0o755); err != nil {
-			return nil, fmt.Errorf("create cgroup %s: %w", parent, err)
-		}
-		if err := prepare(hierarchy, hierarchy.Mount, parent); err != nil {
-			return nil, err
-		}
 		if err := os.MkdirAll(directory, 0o755); err != nil {
 			return nil, fmt.Errorf("create cgroup %s: %w", directory, err)
 		}
-		if hierarchy.Unified {
-			directories = append(directories, directory)
-			continue
+		var err error
+		switch {
+		case !hierarchy.Unified:
+			err = errors.Join(fillCpuset(hierarchy.Mount, parent), fillCpuset(parent, directory))
+		case len(hierarchies) == 1:
+			err = errors.Join(handDown(hierarchy.Mount), handDown(parent))
 		}
-		if err := prepare(hierarchy, parent, directory); err != nil {
-			return nil, err
+		if err != nil {
+			return nil, fmt.Errorf("prepare cgroup %s: %w", directory, err)
 		}
 		directories = append(directories, directory)
 	}
 	return directories, nil
 }
 
-// prepare makes a new cgroup usable: in v1 a cpuset is empty until it is
-// filled, in v2 controllers are off until the parent hands them down.
-func prepare(hierarchy Hierarchy, parent, directory string) error {
-	if hierarchy.Unified {
-		return handDown(directory)
-	}
+// fillCpuset gives a new cgroup of v1 the processors and memory nodes of its
+// parent. Until then nothing can join it.
+func fillCpuset(parent, directory string) error {
 	for _, name := range []string{"cpuset.cpus", "cpuset.mems"} {
 		value, err := os.ReadFile(filepath.Join(parent, name))
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			return nil // it is another controller
 		}
 		if err != nil {
-			return fmt.Errorf("fill cpuset %s: %w", directory, err)
+			return err
 		}
 		if err := os.WriteFile(filepath.Join(directory, name), value, 0); err != nil {
-			return fmt.Errorf("fill cpuset %s: %w", directory, err)
+			return err
 		}
 	}
 	return nil
 }
 
-// handDown gives the children of a v2 cgroup all controllers that it has.
-// Those that the kernel refuses (a cpu controller with realtime processes, for
-// instance) stay off.
+// handDown gives the children of a cgroup of v2 all controllers that it has;
+// kubelet needs most of them. Those that the kernel refuses stay off. At the
+// root of the host, where systemd has nearly all of them on, they stay on,
+// since others may have begun to use them.
 func handDown(directory string) error {
-	for _, path := range []string{filepath.Dir(directory), directory} {
-		content, err := os.ReadFile(filepath.Join(path, "cgroup.controllers"))
-		if err != nil {
-			return fmt.Errorf("read controllers of cgroup %s: %w", path, err)
-		}
-		for controller := range strings.FieldsSeq(string(content)) {
-			_ = os.WriteFile(filepath.Join(path, "cgroup.subtree_control"), []byte("+"+controller), 0)
-		}
+	content, err := os.ReadFile(filepath.Join(directory, "cgroup.controllers"))
+	if err != nil {
+		return err
+	}
+	for controller := range strings.FieldsSeq(string(content)) {
+		_ = os.WriteFile(filepath.Join(directory, "cgroup.subtree_control"), []byte("+"+controller), 0)
 	}
 	return nil
 }
