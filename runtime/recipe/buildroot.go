@@ -34,7 +34,7 @@ type insideCommand struct {
 	env    []string // all of its environment
 	binds  []bind
 	stdin  io.Reader
-	stdout io.Writer // nil returns the output as a string
+	stdout io.Writer // nil discards the output
 }
 
 // insideScript binds the folders it is given and becomes the command. Its
@@ -50,7 +50,7 @@ exec chroot "$root" /usr/bin/env -i "$@"`
 
 // run runs a command in a mount namespace of its own, so that nothing is left
 // mounted however it ends. Somebody who is not root gets a user namespace.
-func (r buildRoot) run(ctx context.Context, c insideCommand) (string, error) {
+func (r buildRoot) run(ctx context.Context, c insideCommand) error {
 	args := append(asRoot(), "--mount", "--propagation", "private", "--kill-child", "--fork", "--pid", "sh", "-c", insideScript, "inside", r.folder, fmt.Sprint(len(c.binds)))
 	for _, b := range c.binds {
 		args = append(args, b.host, b.inside)
@@ -59,15 +59,13 @@ func (r buildRoot) run(ctx context.Context, c insideCommand) (string, error) {
 	args = append(args, c.env...)
 	args = append(args, c.args...)
 	command := exec.CommandContext(ctx, "unshare", args...)
-	var stdout, stderr bytes.Buffer
+	command.SysProcAttr = endWithParent()
+	var stderr bytes.Buffer
 	command.Stdin, command.Stdout, command.Stderr = c.stdin, c.stdout, &stderr
-	if c.stdout == nil {
-		command.Stdout = &stdout
-	}
 	if err := command.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w%s", strings.Join(c.args, " "), err, lastLines(stderr.String()))
+		return fmt.Errorf("%s: %w%s", strings.Join(c.args, " "), err, lastLines(stderr.String()))
 	}
-	return stdout.String(), nil
+	return nil
 }
 
 // buildRoot returns the build root, installing it from the locked packages the

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // layer is a compressed layer in the cache.
@@ -52,7 +54,7 @@ func (b *builder) makeLayer(ctx context.Context, name, components string, key []
 		return err
 	}
 	folder, err := b.steps.do(ctx, "pack "+name, keyOf(key...), work{packLane, prepare, func(ctx context.Context, folder string) error {
-		made, err := compressLayer(ctx, root, filepath.Join(folder, layerFile), write)
+		made, err := compressLayer(ctx, filepath.Join(folder, layerFile), write, root.compress)
 		if err != nil {
 			return err
 		}
@@ -69,21 +71,36 @@ func (b *builder) makeLayer(ctx context.Context, name, components string, key []
 	return readLayer(folder)
 }
 
+// readLayer reads what the step of a layer left. A layer that something cut
+// short is an error, since putting it into the layout would never end well.
 func readLayer(folder string) (layer, error) {
+	l := layer{path: filepath.Join(folder, layerFile)}
 	content, err := os.ReadFile(filepath.Join(folder, layerRecord))
+	if err == nil {
+		err = json.Unmarshal(content, &l)
+	}
+	var info os.FileInfo
+	if err == nil {
+		info, err = os.Stat(l.path)
+	}
+	if err == nil && info.Size() != l.Size {
+		err = fmt.Errorf("%s has %d bytes, not %d", l.path, info.Size(), l.Size)
+	}
 	if err != nil {
-		return layer{}, err
+		return layer{}, cli.WithHint(fmt.Errorf("the cache is damaged: %w", err), "remove %s and run again", folder)
 	}
-	var l layer
-	if err := json.Unmarshal(content, &l); err != nil {
-		return layer{}, fmt.Errorf("%s: %w", filepath.Join(folder, layerRecord), err)
-	}
-	l.path = filepath.Join(folder, layerFile)
 	return l, nil
 }
 
+// compress runs the locked compressor on a stream.
+func (r buildRoot) compress(ctx context.Context, plain io.Reader, packed io.Writer) error {
+	return r.run(ctx, insideCommand{
+		folder: "/", args: compressor, env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, stdin: plain, stdout: packed,
+	})
+}
+
 // compressLayer streams the tar through the compressor, hashing both sides.
-func compressLayer(ctx context.Context, root buildRoot, path string, write func(io.Writer) error) (layer, error) {
+func compressLayer(ctx context.Context, path string, write func(io.Writer) error, compress func(context.Context, io.Reader, io.Writer) error) (layer, error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return layer{}, err
@@ -98,14 +115,13 @@ func compressLayer(ctx context.Context, root buildRoot, path string, write func(
 		if err == nil {
 			err = buffered.Flush()
 		}
-		return writer.CloseWithError(err)
+		_ = writer.CloseWithError(err) // always nil: the error is returned below
+		return err
 	})
 	group.Go(func() error {
-		_, err := root.run(ctx, insideCommand{
-			folder: "/", args: compressor, env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"},
-			stdin: reader, stdout: io.MultiWriter(file, packed),
-		})
-		return reader.CloseWithError(err)
+		err := compress(ctx, reader, io.MultiWriter(file, packed))
+		_ = reader.CloseWithError(err) // ends the writer, whose output nobody reads now
+		return err
 	})
 	if err := group.Wait(); err != nil {
 		return layer{}, err

@@ -188,7 +188,7 @@ func (b *builder) compileInside(ctx context.Context, root buildRoot, p program, 
 		return fmt.Errorf("cache: %w", err)
 	}
 	inside := append([]string{"/gravity/go/bin/go"}, p.buildArgs("/gravity/out/"+p.name)...)
-	_, err := root.run(ctx, insideCommand{
+	err := root.run(ctx, insideCommand{
 		folder: "/gravity/source",
 		args:   inside,
 		env: []string{
@@ -232,13 +232,12 @@ func (b *builder) compilePause(ctx context.Context, newest runtime.Release) (str
 		if err != nil {
 			return err
 		}
-		_, err = root.run(ctx, insideCommand{
+		return root.run(ctx, insideCommand{
 			folder: "/",
 			args:   args,
 			env:    []string{"PATH=/usr/bin:/bin", "LC_ALL=C"},
 			binds:  []bind{{filepath.Join(strings.TrimSpace(source), "build", "pause", "linux"), "source"}, {folder, "out"}},
 		})
-		return err
 	}})
 	return filepath.Join(folder, "pause"), err
 }

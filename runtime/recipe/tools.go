@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -88,7 +89,8 @@ func (t tools) run(ctx context.Context, folder string, name string, args ...stri
 	command.Dir = folder
 	command.Env = t.env
 	// The compilers that the go command starts end with it.
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.SysProcAttr = endWithParent()
+	command.SysProcAttr.Setpgid = true
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
@@ -100,7 +102,7 @@ func (t tools) run(ctx context.Context, folder string, name string, args ...stri
 
 // commandError adds what a command said to its exit status.
 func commandError(err error) error {
-	if exit, ok := err.(*exec.ExitError); ok && len(exit.Stderr) > 0 { //nolint:errorlint // straight from exec
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
 		return fmt.Errorf("%w%s", err, lastLines(string(exit.Stderr)))
 	}
 	return err
