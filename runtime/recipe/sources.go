@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,7 +28,8 @@ func isTest(path string) bool { return strings.HasSuffix(path, "_test.go") }
 
 // hashTree hashes names and contents of the files below a folder, in the order
 // of their names; modes and times do not count, since they depend on the
-// checkout.
+// checkout. Of a symbolic link it is the target's name that counts: what it
+// leads to may be a file of the host.
 func hashTree(folder string, skip func(path string) bool) (string, error) {
 	sum := sha256.New()
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -48,6 +49,14 @@ func hashTree(folder string, skip func(path string) bool) (string, error) {
 		if skip != nil && skip(relative) {
 			return nil
 		}
+		if entry.Type()&fs.ModeSymlink != 0 {
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(sum, "%s -> %q\n", filepath.ToSlash(relative), target)
+			return nil
+		}
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return err
@@ -61,28 +70,50 @@ func hashTree(folder string, skip func(path string) bool) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// lock makes this process the only one that works in the cache and the layout.
+// lock makes this process the only one that works in the cache and the layout,
+// which may be another cache's.
 func lock(ctx context.Context, options Options) (unlock func(), err error) {
-	if err := os.MkdirAll(options.Cache, 0o755); err != nil {
-		return nil, fmt.Errorf("cache: %w", err)
-	}
-	path := filepath.Join(options.Cache, "lock")
-	file := flock.New(path)
-	locked, err := file.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	if !locked {
-		_, _ = fmt.Fprintf(options.Log, "waiting for another build that uses %s\n", options.Cache)
-		if _, err := file.TryLockContext(ctx, time.Second); err != nil {
-			return nil, fmt.Errorf("wait for %s: %w", path, err)
+	for _, folder := range []string{options.Cache, options.Layout} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return nil, fmt.Errorf("cache: %w", err)
 		}
 	}
-	unlock = func() { _ = file.Unlock() }
-	if err := cleanCache(options); err != nil {
-		return nil, errors.Join(err, file.Unlock())
+	// The layout has no file but those of the format, so its folder is locked.
+	locks := []*flock.Flock{
+		flock.New(filepath.Join(options.Cache, "lock")),
+		flock.New(options.Layout, flock.SetFlag(os.O_RDONLY)),
 	}
-	return unlock, nil
+	release := func() {
+		for _, held := range locks {
+			_ = held.Close()
+		}
+	}
+	for _, wanted := range locks {
+		if err := waitFor(ctx, wanted, options.Log); err != nil {
+			release()
+			return nil, err
+		}
+	}
+	if err := cleanCache(options); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+func waitFor(ctx context.Context, wanted *flock.Flock, log io.Writer) error {
+	locked, err := wanted.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", wanted.Path(), err)
+	}
+	if locked {
+		return nil
+	}
+	_, _ = fmt.Fprintf(log, "waiting for another build, which has locked %s\n", wanted.Path())
+	if _, err := wanted.TryLockContext(ctx, time.Second); err != nil {
+		return fmt.Errorf("wait for %s: %w", wanted.Path(), err)
+	}
+	return nil
 }
 
 // cleanCache removes what killed runs left half made.
