@@ -63,7 +63,7 @@ func resolve(ctx context.Context, mirrors debian.Mirrors, name string, set packa
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(folder) }()
+	defer func() { _ = removeTree(folder) }()
 	listing := filepath.Join(folder, "listing")
 	// Installed for real rather than simulated, because the essential packages
 	// come on top of what apt is asked for. The hook runs apt outside the root
@@ -106,15 +106,20 @@ func parseRecords(set, content string) ([]lockedPackage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("apt's record of %q has no size", fields["Package"])
 		}
-		archive := "main"
+		archive := mainArchive
 		if strings.HasPrefix(fields["Filename"], "pool/updates/") {
-			archive = "security"
+			archive = securityArchive
 		}
-		packages = append(packages, lockedPackage{
+		p := lockedPackage{
 			Set: set, Archive: archive, Name: fields["Package"], Version: fields["Version"], Arch: fields["Architecture"],
 			SHA256: fields["SHA256"], Size: size, Path: fields["Filename"],
-		})
+		}
+		if err := p.check(); err != nil {
+			return nil, fmt.Errorf("apt's record of %q: %w", p.Name, err)
+		}
+		packages = append(packages, p)
 	}
-	slices.SortFunc(packages, func(a, b lockedPackage) int { return strings.Compare(a.Name, b.Name) })
+	// Stable, so that of two records of a package always the first is taken.
+	slices.SortStableFunc(packages, func(a, b lockedPackage) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(packages, func(a, b lockedPackage) bool { return a.Name == b.Name }), nil
 }
