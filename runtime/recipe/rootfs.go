@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/debian"
@@ -64,13 +65,13 @@ func (b *builder) rootLayers(ctx context.Context) (base, system layer, err error
 	if err != nil {
 		return layer{}, layer{}, err
 	}
-	var cut *rootCut
+	// Only done when a layer is not in the cache, and once for both.
+	cutOnce := sync.OnceValues(func() (*rootCut, error) { return b.cutRoot(archive, sets["master"]) })
 	write := func(wantBase bool) func(io.Writer) error {
 		return func(w io.Writer) error {
-			if cut == nil {
-				if cut, err = b.cutRoot(archive, sets["master"]); err != nil {
-					return err
-				}
+			cut, err := cutOnce()
+			if err != nil {
+				return err
 			}
 			return cut.write(w, archive, wantBase)
 		}
@@ -204,9 +205,13 @@ func (c *rootCut) leaves(file rootFile) bool {
 // writeStatus drops the records of packages whose files are not in the
 // artifact.
 func (c *rootCut) writeStatus(out *tar.Writer, header tar.Header, contents io.Reader) error {
-	all, err := io.ReadAll(io.LimitReader(contents, 16<<20))
+	const most = 16 << 20 // far above what hundreds of packages have
+	all, err := io.ReadAll(io.LimitReader(contents, most+1))
 	if err != nil {
 		return err
+	}
+	if len(all) > most {
+		return fmt.Errorf("%s has more than %d bytes", dpkgStatus, most)
 	}
 	var kept strings.Builder
 	for record := range strings.SplitSeq(string(all), "\n\n") {
