@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,6 +41,9 @@ type step struct {
 	err     error
 	running time.Time // zero before and after the work itself
 }
+
+// temporaryPrefix begins the names of folders that are still being filled.
+const temporaryPrefix = ".tmp-"
 
 // unusedFor is how long a step's folder stays in the cache without being used.
 const unusedFor = 14 * 24 * time.Hour
@@ -114,19 +119,20 @@ func (s *steps) run(ctx context.Context, current *step, id string, w work) (stri
 	if err := os.MkdirAll(s.folder, 0o755); err != nil {
 		return "", fmt.Errorf("cache: %w", err)
 	}
-	temporary, err := os.MkdirTemp(s.folder, ".tmp-")
+	temporary, err := os.MkdirTemp(s.folder, temporaryPrefix)
 	if err != nil {
 		return "", fmt.Errorf("cache: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(temporary) }()
+	// Nothing is there any more when the step was complete.
+	defer func() { _ = removeTree(temporary) }()
 	if err := os.Chmod(temporary, 0o755); err != nil { //nolint:gosec // read by the package manager's own user
 		return "", fmt.Errorf("cache: %w", err)
 	}
-	s.setRunning(current, time.Now())
-	s.printf("==> %s", current.name)
 	start := time.Now()
+	s.setRunning(current, start)
+	defer s.setRunning(current, time.Time{})
+	s.printf("==> %s", current.name)
 	if err := w.make(ctx, temporary); err != nil {
-		s.setRunning(current, time.Time{})
 		if cause := context.Cause(ctx); cause != nil {
 			return "", cause
 		}
@@ -135,7 +141,6 @@ func (s *steps) run(ctx context.Context, current *step, id string, w work) (stri
 	if err := commitFolder(temporary, folder); err != nil {
 		return "", fmt.Errorf("%s: %w", current.name, err)
 	}
-	s.setRunning(current, time.Time{})
 	elapsed := time.Since(start)
 	s.mutex.Lock()
 	s.done = append(s.done, StepReport{Name: current.name, Seconds: elapsed.Seconds()})
@@ -147,19 +152,7 @@ func (s *steps) run(ctx context.Context, current *step, id string, w work) (stri
 // commitFolder gives a complete folder its name. The contents must be on disk
 // before the name is, or a power cut leaves a step that only looks complete.
 func commitFolder(temporary, folder string) error {
-	entries, err := os.ReadDir(temporary)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if !entry.Type().IsRegular() {
-			continue
-		}
-		if err := syncPath(filepath.Join(temporary, entry.Name())); err != nil {
-			return err
-		}
-	}
-	if err := syncPath(temporary); err != nil {
+	if err := syncTree(temporary); err != nil {
 		return err
 	}
 	if err := os.Rename(temporary, folder); err != nil {
@@ -190,6 +183,8 @@ func (s *steps) report() []StepReport {
 }
 
 func (s *steps) printf(format string, args ...any) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
 	_, _ = fmt.Fprintf(s.log, format+"\n", args...)
 }
 
@@ -235,7 +230,7 @@ func (s *steps) printRunning() {
 // for long. Only the holder of the cache's lock may call it.
 func (s *steps) clean() error {
 	entries, err := os.ReadDir(s.folder)
-	if os.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
@@ -246,7 +241,7 @@ func (s *steps) clean() error {
 		if err != nil {
 			continue
 		}
-		halfMade := len(entry.Name()) > 5 && entry.Name()[:5] == ".tmp-"
+		halfMade := strings.HasPrefix(entry.Name(), temporaryPrefix)
 		if halfMade || time.Since(info.ModTime()) > unusedFor {
 			if err := removeTree(filepath.Join(s.folder, entry.Name())); err != nil {
 				return err
