@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -195,9 +196,7 @@ func (l *layout) reachable(descriptor v1.Descriptor) (map[v1.Hash]int64, error) 
 		if err != nil {
 			return nil, err
 		}
-		for digest, size := range below {
-			found[digest] = size
-		}
+		maps.Copy(found, below)
 	}
 	return found, nil
 }

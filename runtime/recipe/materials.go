@@ -65,10 +65,10 @@ const spdxRoot = "SPDXRef-runtime"
 func (b *builder) billOfMaterials(release runtime.Release, executables []executable) ([]byte, error) {
 	document := spdxDocument{
 		SPDXVersion: "SPDX-2.3", DataLicense: "CC0-1.0", SPDXID: "SPDXRef-DOCUMENT",
-		Name:              "gravity-runtime-" + release.Version,
-		CreationInfo:      spdxCreation{Created: b.catalogue.SourceDate.Format(time.RFC3339), Creators: []string{"Tool: gravity-runtime-recipe"}},
-		Packages:          []spdxPackage{{Name: "gravity-runtime", SPDXID: spdxRoot, VersionInfo: release.Version, DownloadLocation: "NOASSERTION"}},
-		Relationships:     []spdxRelationship{{"SPDXRef-DOCUMENT", "DESCRIBES", spdxRoot}},
+		Name:          "gravity-runtime-" + release.Version,
+		CreationInfo:  spdxCreation{Created: b.catalogue.SourceDate.Format(time.RFC3339), Creators: []string{"Tool: gravity-runtime-recipe"}},
+		Packages:      []spdxPackage{{Name: "gravity-runtime", SPDXID: spdxRoot, VersionInfo: release.Version, DownloadLocation: "NOASSERTION"}},
+		Relationships: []spdxRelationship{{"SPDXRef-DOCUMENT", "DESCRIBES", spdxRoot}},
 	}
 	known := make(map[string]bool)
 	for _, e := range executables {
