@@ -206,8 +206,7 @@ func (b *builder) kubeadmImages(ctx context.Context, release runtime.Release, p 
 func imagesOf(release runtime.Release, p parts, names []string) ([]image, error) {
 	var images []image
 	for _, name := range names {
-		repository, _, _ := strings.Cut(name, ":")
-		program := repository[strings.LastIndex(repository, "/")+1:]
+		program, _, _ := strings.Cut(name[strings.LastIndex(name, "/")+1:], ":")
 		i := image{name: name, role: runtime.RoleImage, title: program, workdir: "/"}
 		switch program {
 		case "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy":

@@ -9,12 +9,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/renameio/v2"
 
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
 
@@ -28,7 +30,8 @@ type layout struct {
 	index  v1.IndexManifest
 }
 
-// openLayout opens a layout or makes an empty one.
+// openLayout opens a layout or makes an empty one. One that somebody else wrote
+// is an error: what belongs to no runtime would be removed from it.
 func openLayout(folder string) (*layout, error) {
 	l := &layout{folder: folder}
 	if err := os.MkdirAll(filepath.Join(folder, "blobs", "sha256"), 0o755); err != nil {
@@ -49,9 +52,21 @@ func openLayout(folder string) (*layout, error) {
 		return nil, fmt.Errorf("layout: %w", err)
 	}
 	if err := json.Unmarshal(content, &l.index); err != nil {
-		return nil, fmt.Errorf("layout: %s: %w", filepath.Join(folder, "index.json"), err)
+		err = fmt.Errorf("layout: %s: %w", filepath.Join(folder, "index.json"), err)
+		return nil, cli.WithHint(err, "remove the folder; what it had is put together again from the cache")
 	}
-	return l, nil
+	return l, l.checkOwn()
+}
+
+// checkOwn wants everything in the layout to come from the recipe.
+func (l *layout) checkOwn() error {
+	for _, descriptor := range l.index.Manifests {
+		if descriptor.Annotations[runtime.AnnotationRole] == "" && descriptor.Annotations[runtime.AnnotationVersion] == "" {
+			err := fmt.Errorf("layout: %s has %s %q, which is of no runtime", l.folder, descriptor.Digest, descriptor.Annotations[refName])
+			return cli.WithHint(err, "name a folder that only the recipe writes with --layout")
+		}
+	}
+	return nil
 }
 
 func (l *layout) blobPath(digest v1.Hash) string {
@@ -148,7 +163,7 @@ func copyFile(from, to string) error {
 }
 
 // set names descriptors in index.json, replacing those of the same names, in
-// one step.
+// one step. It returns when that survives a power cut.
 func (l *layout) set(descriptors []v1.Descriptor) error {
 	replaced := make(map[string]bool)
 	for _, descriptor := range descriptors {
@@ -167,7 +182,15 @@ func (l *layout) set(descriptors []v1.Descriptor) error {
 	if err != nil {
 		return err
 	}
+	// The names of the blobs before the index that needs them; the index before
+	// anything that only the old one needs is removed.
+	if err := syncPath(filepath.Join(l.folder, "blobs", "sha256")); err != nil {
+		return fmt.Errorf("layout: %w", err)
+	}
 	if err := renameio.WriteFile(filepath.Join(l.folder, "index.json"), content, 0o644); err != nil {
+		return fmt.Errorf("layout: %w", err)
+	}
+	if err := syncPath(l.folder); err != nil {
 		return fmt.Errorf("layout: %w", err)
 	}
 	return nil
@@ -285,31 +308,34 @@ func (l *layout) layerReports(descriptor v1.Descriptor) ([]LayerReport, error) {
 	if err := l.readJSON(descriptor.Digest, &index); err != nil {
 		return nil, err
 	}
-	var reports []LayerReport
-	seen := make(map[v1.Hash]bool)
-	for _, child := range index.Manifests {
-		role := child.Annotations[runtime.AnnotationRole]
-		if role != runtime.RoleMaster && role != runtime.RoleImage {
-			continue
-		}
-		var manifest v1.Manifest
-		if err := l.readJSON(child.Digest, &manifest); err != nil {
-			return nil, err
-		}
-		for _, made := range manifest.Layers {
-			if seen[made.Digest] {
+	var layers []v1.Descriptor
+	for _, role := range []string{runtime.RoleMaster, runtime.RoleImage} {
+		for _, child := range index.Manifests {
+			if child.Annotations[runtime.AnnotationRole] != role {
 				continue
 			}
-			seen[made.Digest] = true
-			var size int64
-			if _, err := fmt.Sscan(made.Annotations[annotationTarSize], &size); err != nil {
-				return nil, fmt.Errorf("layout: layer %s does not tell its size: %w", made.Digest, err)
+			var manifest v1.Manifest
+			if err := l.readJSON(child.Digest, &manifest); err != nil {
+				return nil, err
 			}
-			reports = append(reports, LayerReport{
-				Name: made.Annotations[runtime.AnnotationLayer], Components: strings.ReplaceAll(made.Annotations[runtime.AnnotationComponents], ",", ", "),
-				Bytes: made.Size, UncompressedBytes: size,
-			})
+			layers = append(layers, manifest.Layers...)
 		}
+	}
+	var reports []LayerReport
+	seen := make(map[v1.Hash]bool)
+	for _, made := range layers {
+		if seen[made.Digest] {
+			continue
+		}
+		seen[made.Digest] = true
+		size, err := strconv.ParseInt(made.Annotations[annotationTarSize], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("layout: layer %s does not tell its size: %w", made.Digest, err)
+		}
+		reports = append(reports, LayerReport{
+			Name: made.Annotations[runtime.AnnotationLayer], Components: strings.ReplaceAll(made.Annotations[runtime.AnnotationComponents], ",", ", "),
+			Bytes: made.Size, UncompressedBytes: size,
+		})
 	}
 	return reports, nil
 }

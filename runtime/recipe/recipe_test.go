@@ -1,10 +1,16 @@
 package recipe
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -52,4 +58,21 @@ func writeTree(t *testing.T, files map[string]string) string {
 		}
 	}
 	return folder
+}
+
+func hexOf(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:])
+}
+
+// zstdCompress is a compressor that needs no build root.
+func zstdCompress(_ context.Context, plain io.Reader, packed io.Writer) error {
+	writer, err := zstd.NewWriter(packed)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(writer, plain); err != nil {
+		return err
+	}
+	return writer.Close()
 }
