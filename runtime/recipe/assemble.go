@@ -218,7 +218,9 @@ func imagesOf(release runtime.Release, p parts, names []string) ([]image, error)
 			i.layers, i.version, i.user = []layer{p.base, p.addons}, release.Components["coredns"], "65532:65532"
 			i.entrypoint = []string{"/" + binaries + "/coredns"}
 		case "pause":
-			i.layers, i.version, i.user, i.entrypoint = []layer{p.pause}, release.Version, "65535:65535", []string{"/pause"}
+			// Runtimes share it, so nothing of it may name this one.
+			i.layers, i.version = []layer{p.pause}, strings.TrimPrefix(p.pause.Components, "pause=")
+			i.user, i.entrypoint = "65535:65535", []string{"/pause"}
 		default:
 			return nil, fmt.Errorf("kubeadm %s asks for the image %s, which the recipe cannot make", release.Version, name)
 		}

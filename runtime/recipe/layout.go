@@ -196,6 +196,30 @@ func (l *layout) set(descriptors []v1.Descriptor) error {
 	return nil
 }
 
+// checkNames makes sure that the images of a runtime are those that the layout
+// has under their names. Runtimes that share a name must share the image, or
+// a site that has both would run one of them with the other's.
+func (l *layout) checkNames(version string) error {
+	descriptor, ok := l.find(runtime.Reference(version))
+	if !ok {
+		return fmt.Errorf("layout: runtime %s is missing", version)
+	}
+	var index v1.IndexManifest
+	if err := l.readJSON(descriptor.Digest, &index); err != nil {
+		return err
+	}
+	for _, child := range index.Manifests {
+		name := child.Annotations[refName]
+		if name == "" {
+			continue
+		}
+		if named, ok := l.find(name); !ok || named.Digest != child.Digest {
+			return fmt.Errorf("layout: %s of runtime %s is not what the layout calls so: runtimes differ in an image that they share", name, version)
+		}
+	}
+	return nil
+}
+
 // reachable lists the blobs of a descriptor and all below it, with sizes.
 func (l *layout) reachable(descriptor v1.Descriptor) (map[v1.Hash]int64, error) {
 	found := map[v1.Hash]int64{descriptor.Digest: descriptor.Size}

@@ -167,6 +167,9 @@ func (b *builder) build(ctx context.Context, releases []runtime.Release) (*Repor
 			return nil, err
 		}
 		entry.UpToDate = !missing[release.Version]
+		if err := b.layout.checkNames(release.Version); err != nil {
+			return nil, err
+		}
 		report.Runtimes = append(report.Runtimes, entry)
 	}
 	return report, nil

@@ -21,7 +21,7 @@ import (
 // the running system, or read by people on a workstation.
 var leftOut = []string{
 	"dev/", "proc/", "sys/", "run/", "tmp/",
-	"etc/machine-id", "etc/hostname", "etc/resolv.conf", "etc/hosts", "etc/mtab", "etc/ssh/",
+	"etc/apt/", "etc/machine-id", "etc/hostname", "etc/resolv.conf", "etc/hosts", "etc/mtab", "etc/ssh/",
 	"usr/share/doc/", "usr/share/man/", "usr/share/info/", "usr/share/locale/", "usr/share/lintian/", "usr/share/bug/",
 	"usr/share/zoneinfo/", "usr/share/bash-completion/", "usr/share/zsh/", "usr/share/debconf/", "usr/share/perl5/",
 	"usr/lib/x86_64-linux-gnu/gconv/", "usr/lib/x86_64-linux-gnu/perl-base/",
