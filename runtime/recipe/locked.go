@@ -90,7 +90,7 @@ func parseLock(r io.Reader) ([]lockedPackage, error) {
 	scanner := bufio.NewScanner(r)
 	line := 1
 	for ; scanner.Scan(); line++ {
-		text := scanner.Text()
+		text := strings.TrimSpace(scanner.Text())
 		if text == "" || strings.HasPrefix(text, "#") {
 			continue
 		}

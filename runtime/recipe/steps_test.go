@@ -139,7 +139,7 @@ func TestStepFails(t *testing.T) {
 func TestStepsNest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSteps(t)
-		shared := lane()
+		only := lane()
 		var order []string
 		note := func(name string) func(context.Context, string) error {
 			return func(context.Context, string) error {
@@ -148,11 +148,11 @@ func TestStepsNest(t *testing.T) {
 			}
 		}
 		base := func(ctx context.Context) error {
-			_, err := s.do(ctx, "base", "key", work{shared, nil, note("base")})
+			_, err := s.do(ctx, "base", "key", work{only, nil, note("base")})
 			return err
 		}
 		middle := func(ctx context.Context) error {
-			_, err := s.do(ctx, "middle", "key", work{shared, base, note("middle")})
+			_, err := s.do(ctx, "middle", "key", work{only, base, note("middle")})
 			return err
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -160,7 +160,7 @@ func TestStepsNest(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, name := range []string{"left", "right"} {
 			wg.Go(func() {
-				if _, err := s.do(ctx, name, "key", work{shared, middle, note(name)}); err != nil {
+				if _, err := s.do(ctx, name, "key", work{only, middle, note(name)}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -176,7 +176,7 @@ func TestStepCancelled(t *testing.T) {
 	stopped := errors.New("another step failed")
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestSteps(t)
-		shared := lane()
+		only := lane()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		untilTold := func(ctx context.Context, folder string) error {
 			err := fill("half")(ctx, folder)
@@ -186,7 +186,7 @@ func TestStepCancelled(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, name := range []string{"works", "works", "waits for the lane"} {
 			wg.Go(func() {
-				_, err := s.do(ctx, name, "key", work{lane: shared, make: untilTold})
+				_, err := s.do(ctx, name, "key", work{lane: only, make: untilTold})
 				if !errors.Is(err, stopped) {
 					t.Errorf("%s: error %v, want %v", name, err, stopped)
 				}
