@@ -7,6 +7,7 @@ package runtime
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -49,8 +50,8 @@ func Releases() (*Catalogue, error) {
 }
 
 // ParseCatalogue reads and checks a catalogue: unknown fields, versions that
-// are not semantic ones, duplicates and a wrong order are errors that name the
-// release.
+// are not semantic ones or come before a release, duplicates and a wrong order
+// are errors that name the release.
 func ParseCatalogue(content []byte) (*Catalogue, error) {
 	var catalogue Catalogue
 	if err := yaml.UnmarshalStrict(content, &catalogue); err != nil {
@@ -81,8 +82,16 @@ func (r Release) check() (*semver.Version, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runtime catalogue: release %q: %w", r.Version, err)
 	}
+	if version.Prerelease() != "" || version.Metadata() != "" {
+		return nil, fmt.Errorf("runtime catalogue: release %s: want a version of three numbers", r.Version)
+	}
 	if len(r.Components) == 0 {
 		return nil, fmt.Errorf("runtime catalogue: release %s: components are missing", r.Version)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Components)) {
+		if _, err := semver.StrictNewVersion(r.Components[name]); err != nil {
+			return nil, fmt.Errorf("runtime catalogue: release %s: component %s %q: %w", r.Version, name, r.Components[name], err)
+		}
 	}
 	for _, from := range r.UpgradableFrom {
 		oldest, err := semver.StrictNewVersion(from)
@@ -122,7 +131,10 @@ func (c *Catalogue) Match(pattern string) ([]Release, error) {
 	minor, wild := strings.CutSuffix(strings.TrimPrefix(pattern, "v"), ".x")
 	if !wild {
 		release, err := c.Find(pattern)
-		return []Release{release}, err
+		if err != nil {
+			return nil, err
+		}
+		return []Release{release}, nil
 	}
 	var matches []Release
 	for _, release := range c.Releases {
