@@ -88,16 +88,9 @@ func Build(ctx context.Context, options Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(options.Versions) == 0 {
-		options.Versions = catalogue.Versions()
-	}
-	var selected []runtime.Release
-	for _, version := range options.Versions {
-		releases, err := catalogue.Match(version)
-		if err != nil {
-			return nil, cli.Usagef("%w", err)
-		}
-		selected = append(selected, releases...)
+	selected, err := selectReleases(catalogue, options.Versions)
+	if err != nil {
+		return nil, err
 	}
 	unlock, err := lock(ctx, options)
 	if err != nil {
@@ -128,6 +121,29 @@ func Build(ctx context.Context, options Options) (*Report, error) {
 	report.Layout = options.Layout
 	report.Seconds = time.Since(start).Seconds()
 	return report, output.collectGarbage()
+}
+
+// selectReleases finds what the versions mean, each release once; no version
+// means all.
+func selectReleases(catalogue *runtime.Catalogue, versions []string) ([]runtime.Release, error) {
+	if len(versions) == 0 {
+		return catalogue.Releases, nil
+	}
+	var selected []runtime.Release
+	seen := make(map[string]bool)
+	for _, version := range versions {
+		releases, err := catalogue.Match(version)
+		if err != nil {
+			return nil, cli.Usagef("%w", err)
+		}
+		for _, release := range releases {
+			if !seen[release.Version] {
+				seen[release.Version] = true
+				selected = append(selected, release)
+			}
+		}
+	}
+	return selected, nil
 }
 
 // builder holds what all steps of one run share.

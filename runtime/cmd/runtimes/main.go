@@ -43,7 +43,6 @@ func newBuildCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "build",
 		Short: "Build runtimes into an OCI image layout",
-		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := complete(&options); err != nil {
 				return err
@@ -77,11 +76,11 @@ func newBuildCommand() *cobra.Command {
 // defaultFolders fills in the folders that were not named, which lie outside
 // the checkout.
 func defaultFolders(options *recipe.Options) error {
-	cache, err := cachedir.Path("runtimes")
-	if err != nil {
-		return err
-	}
 	if options.Cache == "" {
+		cache, err := cachedir.Path("runtimes")
+		if err != nil {
+			return err
+		}
 		options.Cache = cache
 	}
 	if options.Layout == "" {
@@ -102,8 +101,13 @@ func complete(options *recipe.Options) error {
 			return err
 		}
 	}
-	if _, err := os.Stat(filepath.Join(options.Source, "releases.yaml")); err != nil {
-		return cli.WithHint(fmt.Errorf("the recipe is not in %s: %w", options.Source, err), "run 'make runtimes' at the top of the checkout, or name the folder with --source")
+	return checkSource(options.Source)
+}
+
+// checkSource wants the recipe to be where it is said to be.
+func checkSource(folder string) error {
+	if _, err := os.Stat(filepath.Join(folder, "releases.yaml")); err != nil {
+		return cli.WithHint(fmt.Errorf("the recipe is not in %s: %w", folder, err), "run 'make runtimes' at the top of the checkout, or name the folder with --source")
 	}
 	return nil
 }
@@ -124,7 +128,7 @@ func printReport(command *cobra.Command, report *recipe.Report) {
 		_, _ = fmt.Fprintf(table, "  total\t\t%s\t(%s not in the runtimes above)\n", megabytes(built.Bytes), megabytes(built.AddedBytes))
 		_ = table.Flush()
 	}
-	_, _ = fmt.Fprintf(out, "\n%d runtimes in %s, %.1f s, %d steps run\n", len(report.Runtimes), report.Layout, report.Seconds, len(report.Steps))
+	_, _ = fmt.Fprintf(out, "\nruntimes in %s: %d, steps run: %d, in %.1f s\n", report.Layout, len(report.Runtimes), len(report.Steps), report.Seconds)
 }
 
 func megabytes(bytes int64) string {
@@ -136,8 +140,10 @@ func newLockCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "lock",
 		Short: "Lock the Debian packages to the versions that the mirrors have now",
-		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if err := checkSource(source); err != nil {
+				return err
+			}
 			return recipe.Lock(command.Context(), source, command.ErrOrStderr())
 		},
 	}
@@ -150,7 +156,6 @@ func newListCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "List the runtimes of the catalogue",
-		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			catalogue, err := runtime.Releases()
 			if err != nil {

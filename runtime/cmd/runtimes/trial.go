@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -41,22 +43,13 @@ func newTrialCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var master *trial.Node
+			var members []*lab.Machine
 			for _, machine := range machines {
-				node, err := trial.Start(ctx, machinesOf.Machine(machine), artifact, command.ErrOrStderr())
-				if err != nil {
-					return err
-				}
-				if master == nil {
-					master = node
-					err = node.Init(ctx, version)
-				} else {
-					err = node.Join(ctx, master)
-				}
-				if err != nil {
-					node.Diagnose(ctx, command.ErrOrStderr())
-					return fmt.Errorf("bring %s up: %w", machine, err)
-				}
+				members = append(members, machinesOf.Machine(machine))
+			}
+			master, err := bringUp(ctx, artifact, members, command.ErrOrStderr())
+			if err != nil {
+				return err
 			}
 			nodes, err := master.Kubectl(ctx, "get", "nodes,pods", "-A", "-o", "wide")
 			if err != nil {
@@ -71,4 +64,26 @@ func newTrialCommand() *cobra.Command {
 	flags.StringVar(&name, "lab", "default", "lab of the machines")
 	flags.StringVar(&version, "version", "", "runtime to use (default: the newest)")
 	return command
+}
+
+// bringUp makes a cluster of machines, the first of which becomes its master.
+func bringUp(ctx context.Context, artifact *trial.Artifact, machines []*lab.Machine, log io.Writer) (*trial.Node, error) {
+	var master *trial.Node
+	for _, machine := range machines {
+		node, err := trial.Start(ctx, machine, artifact, log)
+		if err != nil {
+			return nil, err
+		}
+		if master == nil {
+			master = node
+			err = node.Init(ctx, artifact.Version)
+		} else {
+			err = node.Join(ctx, master)
+		}
+		if err != nil {
+			node.Diagnose(ctx, log)
+			return nil, fmt.Errorf("bring %s up: %w", machine.Name(), err)
+		}
+	}
+	return master, nil
 }
