@@ -42,6 +42,9 @@ func (n *Node) unpack(ctx context.Context, artifact *Artifact) error {
 	return n.configure(ctx, artifact)
 }
 
+// errTarEnded tells that nobody reads a layer any more.
+var errTarEnded = errors.New("tar has ended")
+
 func (n *Node) unpackLayer(ctx context.Context, artifact *Artifact, layer v1.Descriptor) error {
 	file, err := os.Open(artifact.blobPath(layer.Digest))
 	if err != nil {
@@ -57,14 +60,19 @@ func (n *Node) unpackLayer(ctx context.Context, artifact *Artifact, layer v1.Des
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		_, err := io.Copy(writer, reader)
-		return writer.CloseWithError(err)
+		_ = writer.CloseWithError(err) // always nil: the error is returned below
+		if errors.Is(err, errTarEnded) {
+			return nil // whether tar was content counts
+		}
+		return err
 	})
 	group.Go(func() error {
 		_, err := n.machine.Run(ctx, lab.Command{
 			Args:  []string{"tar", "-x", "--numeric-owner", "--same-permissions", "--keep-directory-symlink", "-C", rootfs},
 			Stdin: pipe,
 		})
-		return errors.Join(err, pipe.CloseWithError(errors.New("tar has ended")))
+		_ = pipe.CloseWithError(errTarEnded) // ends the other side
+		return err
 	})
 	return group.Wait()
 }

@@ -139,7 +139,7 @@ func checkImages(ctx context.Context, t *testing.T, node *trial.Node, artifact *
 	if len(strings.Fields(used)) < 7 {
 		t.Errorf("only these images run: %s", used)
 	}
-	for _, image := range strings.Fields(used) {
+	for image := range strings.FieldsSeq(used) {
 		if !slices.Contains(artifact.Images, image) {
 			t.Errorf("image %s runs and is not in the artifact", image)
 		}
