@@ -96,7 +96,7 @@ func (b *builder) buildRoot(ctx context.Context) (buildRoot, error) {
 				return err
 			}
 		}
-		if err := os.MkdirAll(filepath.Join(root, "tmp"), 0o777); err != nil { //nolint:gosec // the usual /tmp
+		if err := os.MkdirAll(filepath.Join(root, "tmp"), 0o777); err != nil { // the usual /tmp
 			return err
 		}
 		return os.WriteFile(filepath.Join(root, "dev", "null"), nil, 0o644) // a place to mount on

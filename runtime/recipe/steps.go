@@ -125,7 +125,7 @@ func (s *steps) run(ctx context.Context, current *step, id string, w work) (stri
 	}
 	// Nothing is there any more when the step was complete.
 	defer func() { _ = removeTree(temporary) }()
-	if err := os.Chmod(temporary, 0o755); err != nil { //nolint:gosec // read by the package manager's own user
+	if err := os.Chmod(temporary, 0o755); err != nil { // read by the package manager's own user
 		return "", fmt.Errorf("cache: %w", err)
 	}
 	start := time.Now()

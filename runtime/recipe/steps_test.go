@@ -248,8 +248,17 @@ func TestStepsClean(t *testing.T) {
 
 func TestKeyOf(t *testing.T) {
 	lists := [][]any{
-		{}, {""}, {"a", "b"}, {"ab"}, {"a", []string{"b"}}, {[]string{"a", "b"}}, {"b", "a"}, {`a","b`},
-		{map[string]string{"a": "b"}}, {lockedPackage{Name: "a"}}, {lockedPackage{Version: "a"}},
+		{},
+		{""},
+		{"a", "b"},
+		{"ab"},
+		{"a", []string{"b"}},
+		{[]string{"a", "b"}},
+		{"b", "a"},
+		{`a","b`},
+		{map[string]string{"a": "b"}},
+		{lockedPackage{Name: "a"}},
+		{lockedPackage{Version: "a"}},
 	}
 	seen := make(map[string]int)
 	for i, parts := range lists {
