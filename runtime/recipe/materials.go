@@ -116,10 +116,16 @@ func (d *spdxDocument) addExecutable(e executable, known map[string]bool) error 
 		known[id] = true
 		d.add(programID, "CONTAINS", spdxPackage{
 			Name: module[0], SPDXID: id, VersionInfo: module[1],
-			ExternalRefs: []spdxRef{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + module[0] + "@" + url.PathEscape(module[1])}},
+			ExternalRefs: []spdxRef{{"PACKAGE-MANAGER", "purl", packageURL("golang/"+strings.ToLower(module[0]), module[1])}},
 		})
 	}
 	return nil
+}
+
+// packageURL names a package as scanners do: the plus signs of versions, and of
+// names such as libstdc++6, are escaped; slashes divide the name.
+func packageURL(name, version string) string {
+	return "pkg:" + strings.ReplaceAll(name, "+", "%2B") + "@" + strings.ReplaceAll(url.QueryEscape(version), "%3A", ":")
 }
 
 func (b *builder) addDebian(document *spdxDocument) error {
@@ -139,7 +145,7 @@ func (b *builder) addDebian(document *spdxDocument) error {
 		document.add(spdxRoot, "CONTAINS", spdxPackage{
 			Name: p.Name, SPDXID: spdxID("deb", p.Name, p.Version), VersionInfo: p.Version,
 			Checksums:    []spdxChecksum{{"SHA256", p.SHA256}},
-			ExternalRefs: []spdxRef{{"PACKAGE-MANAGER", "purl", "pkg:deb/debian/" + p.Name + "@" + url.PathEscape(p.Version) + "?arch=" + p.Arch}},
+			ExternalRefs: []spdxRef{{"PACKAGE-MANAGER", "purl", packageURL("deb/debian/"+p.Name, p.Version) + "?arch=" + p.Arch}},
 		})
 	}
 	return nil
