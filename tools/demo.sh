@@ -29,7 +29,7 @@ up() {
 		$lab --lab $name status
 		$lab --lab $name ssh node-1
 		$lab --lab $name exec node-1 -- $exec kubectl get pods -A -o wide
-		$lab --lab $name kill node-2    # power off without warning; 'start' brings it back
+		$lab --lab $name kill node-2    # power off without warning; the node gets NotReady
 		make demo-down                  # removes everything
 	END
 }
