@@ -17,3 +17,5 @@
 // costs memory or time; aliases count as often as they are used. One file is
 // one YAML document without duplicate keys.
 package manifest
+
+//go:generate go run ./internal/schemagen -types . -o ../../docs/manifest.schema.json
