@@ -73,8 +73,12 @@ func Render(contents Contents) ([]byte, error) {
 		return nil, fmt.Errorf("create gravity.db: %w", err)
 	}
 	defer db.Close()
-	if err := db.Update(func(tx *bbolt.Tx) error { return fill(tx, contents) }); err != nil {
-		return nil, fmt.Errorf("create gravity.db: %w", err)
+	// A transaction writes the buckets that it changed in no particular order,
+	// so each has its own.
+	for _, fill := range []func(*bbolt.Tx) error{contents.putBlobs, contents.putPackages} {
+		if err := db.Update(fill); err != nil {
+			return nil, fmt.Errorf("create gravity.db: %w", err)
+		}
 	}
 	content, err := io.ReadAll(io.NewSectionReader(file, 0, MaxSize+1))
 	if err != nil {
@@ -100,27 +104,32 @@ func unnamedFile() (*os.File, error) {
 	return file, nil
 }
 
-// fill writes in the order of the keys, so that pages come out full and alike.
-func fill(tx *bbolt.Tx, contents Contents) error {
-	blobs, err := tx.CreateBucket(blobsBucket)
+// putBlobs writes in the order of the keys, so that pages come out full and
+// alike; so does putPackages.
+func (c *Contents) putBlobs(tx *bbolt.Tx) error {
+	bucket, err := tx.CreateBucket(blobsBucket)
 	if err != nil {
 		return err
 	}
-	sizes := make(map[string]int64, len(contents.Blobs))
-	for digest, size := range contents.Blobs {
+	sizes := make(map[string]int64, len(c.Blobs))
+	for digest, size := range c.Blobs {
 		sizes[digest.String()] = size
 	}
 	for _, digest := range slices.Sorted(maps.Keys(sizes)) {
-		if err := blobs.Put([]byte(digest), strconv.AppendInt(nil, sizes[digest], 10)); err != nil {
+		if err := bucket.Put([]byte(digest), strconv.AppendInt(nil, sizes[digest], 10)); err != nil {
 			return err
 		}
 	}
-	packages, err := tx.CreateBucket(packagesBucket)
+	return nil
+}
+
+func (c *Contents) putPackages(tx *bbolt.Tx) error {
+	bucket, err := tx.CreateBucket(packagesBucket)
 	if err != nil {
 		return err
 	}
-	byName := make(map[string]Package, len(contents.Packages))
-	for _, listed := range contents.Packages {
+	byName := make(map[string]Package, len(c.Packages))
+	for _, listed := range c.Packages {
 		if _, ok := byName[listed.Name]; ok {
 			return fmt.Errorf("package %s is listed twice", listed.Name)
 		}
@@ -131,7 +140,7 @@ func fill(tx *bbolt.Tx, contents Contents) error {
 		if err != nil {
 			return err
 		}
-		if err := packages.Put([]byte(name), value); err != nil {
+		if err := bucket.Put([]byte(name), value); err != nil {
 			return fmt.Errorf("package %s: %w", name, err)
 		}
 	}
