@@ -62,26 +62,45 @@ func createPartial(path string) (*output, error) {
 // commit makes the output durable and gives it its name, in place of a file
 // that has it.
 func (o *output) commit() error {
-	if err := o.Sync(); err != nil {
-		return fmt.Errorf("write %s: %w", o.path, err)
+	err := o.Sync()
+	if err == nil {
+		err = o.rename()
 	}
-	partial := partialName(o.path)
-	if o.lock == nil {
-		// A file of this name is left by a process that was killed here.
-		if err := os.Remove(partial); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("write %s: %w", o.path, err)
-		}
-		if err := linkUnnamed(o.File, partial); err != nil {
-			return fmt.Errorf("write %s: %w", o.path, err)
-		}
+	if err == nil {
+		err = syncFolder(filepath.Dir(o.path))
 	}
-	if err := os.Rename(partial, o.path); err != nil {
-		return fmt.Errorf("write %s: %w", o.path, err)
-	}
-	if err := syncFolder(filepath.Dir(o.path)); err != nil {
+	if err != nil {
 		return fmt.Errorf("write %s: %w", o.path, err)
 	}
 	return o.release()
+}
+
+// rename gives the output its name. Of several unnamed ones, that all have to
+// use the partial name, one may meanwhile replace or rename another: all are
+// complete, so it does not matter whose comes last.
+func (o *output) rename() error {
+	partial := partialName(o.path)
+	if o.lock != nil {
+		return os.Rename(partial, o.path)
+	}
+	const attempts = 100
+	var err error
+	for range attempts {
+		// A file of this name may be left by a process that was killed here.
+		if err := os.Remove(partial); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err = linkUnnamed(o.File, partial); errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err = os.Rename(partial, o.path); err == nil || !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return err
 }
 
 // discard removes the output if it was not committed; after that it does

@@ -104,7 +104,7 @@ func write(ctx context.Context, path string, contents Contents, options Options)
 	if err := output.Truncate(size); err != nil {
 		return Written{}, err
 	}
-	if err := draft.fill(ctx, output.File, items, options, options.counter(size)); err != nil {
+	if err := draft.fill(ctx, output.File, items, options); err != nil {
 		return Written{}, explainFull(err, path, size)
 	}
 	if err := output.commit(); err != nil {
@@ -163,7 +163,14 @@ func (d *draft) place() (items []item, size int64, err error) {
 }
 
 // fill writes all entries.
-func (d *draft) fill(ctx context.Context, output *os.File, items []item, options Options, count func(string, int64)) error {
+func (d *draft) fill(ctx context.Context, output *os.File, items []item, options Options) error {
+	var total int64
+	for _, item := range items {
+		if item.owner != "" {
+			total += item.entry.Size
+		}
+	}
+	count := options.counter(total)
 	buffers := sync.Pool{New: func() any { return make([]byte, bufferSize) }}
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(options.parallel())

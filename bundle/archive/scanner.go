@@ -133,6 +133,8 @@ func (s *Scanner) checkTrailer(start int64) error {
 	switch {
 	case length < TrailerSize:
 		return &TruncatedError{Size: s.size, Need: start + TrailerSize}
+	case length%BlockSize != 0:
+		return fmt.Errorf("the file ends within a block, at byte %d", s.size)
 	case length > maxTrailer:
 		return fmt.Errorf("%d bytes follow the last entry %s, at byte %d", length, s.last.Name, start)
 	}
