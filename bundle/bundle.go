@@ -60,6 +60,9 @@ const (
 
 	// maxTable is the largest blobs.txt: lines of digest and size.
 	maxTable = MaxBlobs * 84
+	// maxVisits is how many descriptors all manifests may have, where those that
+	// several images share count for each.
+	maxVisits = 20 * MaxBlobs
 	// maxDepth is how deep indexes may lie in indexes.
 	maxDepth = 8
 )

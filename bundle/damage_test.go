@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/archive"
 )
 
 // checkBytes opens and verifies a bundle in memory.
@@ -66,6 +68,10 @@ func TestEveryCutIsFound(t *testing.T) {
 			t.Errorf("may be cut to %d of %d bytes", length, len(original))
 		}
 	}
+	err := checkBytes(t, original[:len(original)*3/4])
+	if truncated := (*archive.TruncatedError)(nil); !errors.As(err, &truncated) || truncated.Need != int64(len(original)) {
+		t.Errorf("error %v does not tell that %d bytes are needed", err, len(original))
+	}
 	for _, more := range []string{"x", strings.Repeat("x", 512), strings.Repeat("\x00", 511)} {
 		if checkBytes(t, append(bytes.Clone(original), more...)) == nil {
 			t.Errorf("%d bytes may follow", len(more))
@@ -120,6 +126,41 @@ func TestDamageIsNamed(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestEveryFlippedBitOfAFolderIsFound flips bits of the entries that no tar
+// protects any more.
+func TestEveryFlippedBitOfAFolderIsFound(t *testing.T) {
+	folder := t.TempDir()
+	extract(t, write(t, complete()), folder)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	names := []string{"packages/index.json", "packages/blobs.txt", "packages/oci-layout"}
+	for _, entry := range open(t, folder).Entries() {
+		names = append(names, entry.Name)
+	}
+	for _, name := range names {
+		path := filepath.Join(folder, name)
+		original := readFile(t, path)
+		for range 20 {
+			at, bit := random.IntN(len(original)), byte(1)<<random.IntN(8)
+			changed := bytes.Clone(original)
+			changed[at] ^= bit
+			if err := os.WriteFile(path, changed, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if verify(t, folder) == nil {
+				t.Errorf("%s: bit %08b of byte %d may change", name, bit, at)
+			}
+		}
+		if err := os.WriteFile(path, original, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := verify(t, folder); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -230,8 +230,11 @@ func (x *Index) addAll(descriptors []v1.Descriptor) error {
 	seen := make(map[string]bool)
 	for _, descriptor := range descriptors {
 		name := descriptor.Annotations[annotationReference]
-		if name == "" || seen[name] {
-			return fmt.Errorf("%q is the name of several manifests, or of none", name)
+		if err := checkReference(name); err != nil {
+			return err
+		}
+		if seen[name] {
+			return fmt.Errorf("%s is the name of several manifests", name)
 		}
 		seen[name] = true
 		if err := checkDescriptor(descriptor); err != nil {

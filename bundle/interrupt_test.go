@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -160,7 +159,7 @@ func TestFailedWriteNamesTheImage(t *testing.T) {
 }
 
 // asWritten stores blobs as a layout's files, whatever is in them.
-func asWritten(t *testing.T, source *blobs) bundle.BlobSource {
+func asWritten(t testing.TB, source *blobs) bundle.BlobSource {
 	t.Helper()
 	folder := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(folder, "blobs", "sha256"), 0o755); err != nil {
@@ -172,48 +171,4 @@ func asWritten(t *testing.T, source *blobs) bundle.BlobSource {
 		}
 	}
 	return bundle.Layout(folder)
-}
-
-// TestFullDisk writes to a file system of less than a megabyte, and to one that
-// fills up while the bundle is being written.
-func TestFullDisk(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to mount a small file system")
-	}
-	folder := t.TempDir()
-	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=700k"); err != nil {
-		t.Skipf("cannot mount a small file system: %v", err)
-	}
-	defer func() {
-		if err := syscall.Unmount(folder, 0); err != nil {
-			t.Error(err)
-		}
-	}()
-	path := filepath.Join(folder, "shop.tar")
-	contents := complete()
-	big := contents.Source.(*blobs).layer(2 << 20)
-	contents.Resources = &big
-	_, err := bundle.Write(t.Context(), path, contents, bundle.Options{})
-	if err == nil || !strings.Contains(err.Error(), "needs ") || !strings.Contains(err.Error(), " free") {
-		t.Errorf("error %v", err)
-	}
-	contents = complete()
-	contents.Source = stuck{contents.Source, func() {
-		if err := os.WriteFile(filepath.Join(folder, "other"), make([]byte, 700<<10), 0o644); !errors.Is(err, syscall.ENOSPC) {
-			t.Errorf("the file system is not full: %v", err)
-		}
-	}, closed()}
-	_, err = bundle.Write(t.Context(), path, contents, bundle.Options{Parallel: 1})
-	if err == nil {
-		t.Error("a bundle was written to a full disk")
-	}
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s: error %v", path, err)
-	}
-}
-
-func closed() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
 }

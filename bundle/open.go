@@ -65,6 +65,9 @@ func open(path string) (*Bundle, error) {
 		}
 		return load(store)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is neither a file nor a folder")
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

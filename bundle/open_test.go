@@ -58,7 +58,7 @@ func TestOtherFiles(t *testing.T) {
 		empty:                            "packages/index.json",
 		text:                             "not a tar header",
 		filepath.Join(empty, "not here"): "no such file",
-		os.DevNull:                       "cut off",
+		os.DevNull:                       "neither a file nor a folder",
 	} {
 		_, err := bundle.Open(path)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {

@@ -75,32 +75,12 @@ func (o *output) commit() error {
 	return o.release()
 }
 
-// rename gives the output its name. Of several unnamed ones, that all have to
-// use the partial name, one may meanwhile replace or rename another: all are
-// complete, so it does not matter whose comes last.
+// rename gives the output its name.
 func (o *output) rename() error {
-	partial := partialName(o.path)
-	if o.lock != nil {
-		return os.Rename(partial, o.path)
+	if o.lock == nil {
+		return nameUnnamed(o.File, partialName(o.path), o.path)
 	}
-	const attempts = 100
-	var err error
-	for range attempts {
-		// A file of this name may be left by a process that was killed here.
-		if err := os.Remove(partial); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		if err = linkUnnamed(o.File, partial); errors.Is(err, os.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err = os.Rename(partial, o.path); err == nil || !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return err
+	return os.Rename(partialName(o.path), o.path)
 }
 
 // discard removes the output if it was not committed; after that it does

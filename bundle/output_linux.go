@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -26,13 +27,27 @@ func unnamedFile(folder string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), folder), nil
 }
 
-// linkUnnamed gives a file that has no name one.
-func linkUnnamed(file *os.File, path string) error {
-	err := unix.Linkat(unix.AT_FDCWD, descriptorPath(file.Fd()), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+// nameUnnamed gives a file that has no name one, in place of a file that has
+// it, by way of another name, since a link replaces nothing. Others who do that
+// wait meanwhile; a file of the other name is left by a process that was killed
+// here.
+func nameUnnamed(file *os.File, partial, path string) error {
+	folder, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return &os.LinkError{Op: "link", Old: "unnamed file", New: path, Err: err}
+		return err
 	}
-	return nil
+	defer folder.Close() // and unlock
+	if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", folder.Name(), err)
+	}
+	if err := os.Remove(partial); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	err = unix.Linkat(unix.AT_FDCWD, descriptorPath(file.Fd()), unix.AT_FDCWD, partial, unix.AT_SYMLINK_FOLLOW)
+	if err != nil {
+		return &os.LinkError{Op: "link", Old: "unnamed file", New: partial, Err: err}
+	}
+	return os.Rename(partial, path)
 }
 
 func descriptorPath(fd uintptr) string {

@@ -10,7 +10,7 @@ import (
 
 func unnamedFile(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
-func linkUnnamed(*os.File, string) error { return errors.ErrUnsupported }
+func nameUnnamed(*os.File, string, string) error { return errors.ErrUnsupported }
 
 // syncFolder leaves it to the file system when names become durable.
 func syncFolder(string) error { return nil }

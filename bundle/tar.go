@@ -41,7 +41,11 @@ func openTar(reader io.ReaderAt, size int64, closer io.Closer) (*tarFile, error)
 	if err != nil {
 		return nil, explainTar(err)
 	}
-	if t.compute(first) {
+	computed, err := t.compute(first)
+	if err != nil {
+		return nil, explainTar(err)
+	}
+	if computed {
 		return t, nil
 	}
 	if _, err := t.scan(scanner, false); err != nil {
@@ -163,34 +167,52 @@ func isBlobName(name string) bool {
 
 // compute finds out whether Write made the tar as it is, which leaves no place
 // for anything that is not expected, and if so, computes where its blobs lie.
-func (t *tarFile) compute(first archive.Entry) bool {
-	if first.Name == "" {
-		return false
-	}
-	if _, ok := t.entries[NameIndex]; !ok {
-		return false
+// The error is a *archive.TruncatedError.
+func (t *tarFile) compute(first archive.Entry) (bool, error) {
+	if _, ok := t.entries[NameIndex]; !ok || first.Name == "" {
+		return false, nil
 	}
 	content, err := readSmall(t, NameBlobs, maxTable)
 	if err != nil {
-		return false
+		return false, nil //nolint:nilerr // another tar's order, or for the scan to find
 	}
 	table, err := parseTable(content)
 	if err != nil || len(table.rows) == 0 {
-		return false
+		return false, nil //nolint:nilerr // is an error again when the bundle is loaded
 	}
 	placed, end, err := place(table.rows, first.Start)
-	if err != nil || end+archive.TrailerSize != t.size {
-		return false
+	if err != nil || placed[0].Name != first.Name || !t.hasHeaders(placed[0]) {
+		return false, nil //nolint:nilerr // likewise
 	}
-	if placed[0].Name != first.Name || !t.hasHeaders(placed[0]) || !t.hasHeaders(placed[len(placed)-1]) {
-		return false
+	if size := end + archive.TrailerSize; t.size < size && t.firstHeaders(placed) {
+		return false, &archive.TruncatedError{Name: nameAt(placed, t.size), Size: t.size, Need: size}
+	} else if t.size != size || !t.hasHeaders(placed[len(placed)-1]) {
+		return false, nil
 	}
 	delete(t.entries, first.Name)
 	t.computed = make(map[string]archive.Entry, len(placed))
 	for _, entry := range placed {
 		t.computed[entry.Name] = entry
 	}
-	return true
+	return true, nil
+}
+
+// firstHeaders tells whether a file that is shorter than it should be has the
+// second blob where it should be, or is cut before: then it is cut, and not
+// another tar's.
+func (t *tarFile) firstHeaders(placed []archive.Entry) bool {
+	return len(placed) < 2 || t.size < placed[1].Offset || t.hasHeaders(placed[1])
+}
+
+// nameAt returns the entry that a file of the given size is cut in, or nothing
+// if only the end is missing.
+func nameAt(placed []archive.Entry, size int64) string {
+	for _, entry := range placed {
+		if size < entry.End() {
+			return entry.Name
+		}
+	}
+	return ""
 }
 
 // hasHeaders compares an entry's headers, bit by bit, with what Write writes.

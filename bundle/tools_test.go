@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
+	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
 
@@ -77,4 +79,39 @@ func TestSkopeoReadsPackages(t *testing.T) {
 		}
 	}
 	skopeo("copy", "--insecure-policy", "oci:"+folder+":docker.io/library/nginx:1.27", "oci:"+t.TempDir()+"/copy:nginx")
+}
+
+// TestLibraryReadsDockerImages keeps a manifest of Docker's types, as many
+// registries still serve them, as it is. skopeo finds these by no name in any
+// layout.
+func TestLibraryReadsDockerImages(t *testing.T) {
+	contents := complete()
+	source := contents.Source.(*blobs)
+	layer := source.layer(1000)
+	layer.MediaType = types.DockerLayer
+	config := source.json(types.DockerConfigJSON, map[string]any{
+		"architecture": "amd64", "os": "linux",
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{layer.Digest.String()}},
+	})
+	described := source.json(types.DockerManifestSchema2, v1.Manifest{
+		SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Config: config, Layers: []v1.Descriptor{layer},
+	})
+	contents.Images = []bundle.Image{{Reference: "registry.example/docker:1", Descriptor: described}}
+	path := write(t, contents)
+	if err := verify(t, path); err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	extract(t, path, folder)
+	opened, err := layout.FromPath(filepath.Join(folder, "packages"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := opened.Image(described.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Image(image, validate.Fast); err != nil {
+		t.Error(err)
+	}
 }

@@ -59,6 +59,8 @@ type walker struct {
 	graph  graph
 	// parsed has the children of manifests that were read.
 	parsed map[v1.Hash]*manifest
+	// visits counts steps, of which a forged bundle could ask for very many.
+	visits int
 }
 
 // manifest is what image manifests and indexes have in common, for a walk.
@@ -105,6 +107,9 @@ type visit struct {
 // descend adds a blob and all below it; present restricts the children of a
 // sparse index.
 func (v *visit) descend(ctx context.Context, descriptor v1.Descriptor, present []v1.Hash, depth int) error {
+	if v.visits++; v.visits > maxVisits {
+		return fmt.Errorf("more than %d descriptors", maxVisits)
+	}
 	if v.seen[descriptor.Digest] {
 		return v.add(descriptor, false)
 	}

@@ -203,6 +203,12 @@ func FuzzScanner(f *testing.F) {
 	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
 	f.Add(random)
 	f.Fuzz(func(t *testing.T, file []byte) {
+		// Checksums would hide what is behind them from the fuzzer.
+		for start := 0; start+BlockSize <= len(file); start += BlockSize {
+			if head := file[start : start+BlockSize]; string(head[257:262]) == "ustar" {
+				copy(head[148:], checksum(head))
+			}
+		}
 		entries, err := scanAll(file)
 		for _, entry := range entries {
 			if entry.Size < 0 || entry.Offset < 0 || entry.End() > int64(len(file)) {
