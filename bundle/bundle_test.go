@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -175,12 +176,8 @@ func TestBlobsLieAligned(t *testing.T) {
 
 func TestDatabase(t *testing.T) {
 	opened := open(t, write(t, complete()))
-	content, err := opened.ReadEntry(bundle.NameDatabase)
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "gravity.db")
-	if err := os.WriteFile(path, content, 0o600); err != nil {
+	if err := opened.CopyEntry(t.Context(), bundle.NameDatabase, path); err != nil {
 		t.Fatal(err)
 	}
 	read, err := database.Read(path)
@@ -207,5 +204,40 @@ func TestDatabase(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mismatch (-want +got):\n%s", diff)
+	}
+}
+
+// TestCopyEntry copies from each form of a bundle, over an older file, and does
+// not copy what has changed.
+func TestCopyEntry(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	path := write(t, complete())
+	for form, path := range forms(t, path) {
+		target := filepath.Join(t.TempDir(), "gravity")
+		if err := os.WriteFile(target, []byte("older"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(t, path).CopyEntry(t.Context(), bundle.NameGravity, target); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(target)
+		if err != nil || info.Mode() != 0o755 || !strings.HasPrefix(string(readFile(t, target)), "#!/bin/sh") {
+			t.Errorf("%s: %v, error %v", form, info, err)
+		}
+	}
+	folder := t.TempDir()
+	extract(t, path, folder)
+	if err := change("gravity")(folder); err != nil {
+		t.Fatal(err)
+	}
+	opened, target := open(t, folder), filepath.Join(t.TempDir(), "gravity")
+	if err := opened.CopyEntry(t.Context(), bundle.NameGravity, target); err == nil || !strings.Contains(err.Error(), "entry gravity") {
+		t.Errorf("error %v", err)
+	}
+	if err := opened.CopyEntry(t.Context(), "other", target); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a program that changed was copied: %v", err)
 	}
 }

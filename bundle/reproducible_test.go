@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 )
 
@@ -78,4 +80,15 @@ func filesOf(t *testing.T, source *blobs) bundle.BlobSource {
 		}
 	}
 	return bundle.Sources{files, bundle.Layout(folder)}
+}
+
+// TestFormatStays has the digest of a bundle. It may change with the texts
+// beside the packages and, through gravity.db, with bbolt; with anything else
+// Format has to change as well.
+func TestFormatStays(t *testing.T) {
+	const want = "sha256:1c1ba60ec5ad12e83ccec20a597af168192ea2184c52815c05790df2fed2270c"
+	got, _, err := v1.SHA256(bytes.NewReader(readFile(t, write(t, complete()))))
+	if err != nil || got.String() != want {
+		t.Errorf("digest %s, want %s, error %v", got, want, err)
+	}
 }
