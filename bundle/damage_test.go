@@ -2,7 +2,9 @@ package bundle_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -255,5 +257,50 @@ func TestRefusesForeignEntries(t *testing.T) {
 		if err := verify(t, path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
+	}
+}
+
+// TestDamagedManifestIsNamed breaks what leads to other blobs.
+func TestDamagedManifestIsNamed(t *testing.T) {
+	contents := complete()
+	path := write(t, contents)
+	folder := t.TempDir()
+	extract(t, path, folder)
+	digest := contents.Images[2].Descriptor.Digest
+	if err := change("packages/blobs/sha256/" + digest.Hex)(folder); err != nil {
+		t.Fatal(err)
+	}
+	opened := open(t, folder)
+	report, err := opened.Verify(t.Context(), bundle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Problems) != 1 {
+		t.Fatalf("%d problems: %v", len(report.Problems), report.Err())
+	}
+	problem := report.Problems[0]
+	if problem.Owner != "image docker.io/library/nginx:1.27" || !strings.Contains(problem.Entry, digest.Hex) {
+		t.Errorf("problem %v", problem)
+	}
+	if _, err := opened.ReadManifest(t.Context(), digest); err == nil {
+		t.Error("a damaged manifest was read")
+	}
+	reader, err := opened.Open(t.Context(), digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := io.ReadAll(reader); err == nil || !strings.Contains(err.Error(), digest.Hex) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestVerifyCanBeCancelled(t *testing.T) {
+	opened := open(t, write(t, complete()))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	reason := errors.New("somebody pressed a key")
+	report, err := opened.Verify(ctx, bundle.Options{Parallel: 1, Progress: func(bundle.Progress) { cancel(reason) }})
+	if !errors.Is(err, reason) {
+		t.Errorf("report %v, error %v", report, err)
 	}
 }

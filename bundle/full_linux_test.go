@@ -1,6 +1,7 @@
 package bundle_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -93,4 +94,19 @@ type sourceFunc func(ctx context.Context, digest v1.Hash) (io.ReadCloser, error)
 
 func (f sourceFunc) Open(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
 	return f(ctx, digest)
+}
+
+// TestSourceOnAnotherDisk has files that the kernel does not copy by itself.
+func TestSourceOnAnotherDisk(t *testing.T) {
+	folder := smallDisk(t, "8m")
+	contents := complete()
+	first := readFile(t, write(t, contents))
+	source := contents.Source.(*blobs)
+	if err := os.CopyFS(folder, os.DirFS(string(asWritten(t, source).(bundle.Layout)))); err != nil {
+		t.Fatal(err)
+	}
+	contents.Source = bundle.Layout(folder)
+	if !bytes.Equal(first, readFile(t, write(t, contents))) {
+		t.Error("two bundles of equal contents differ")
+	}
 }
