@@ -25,6 +25,8 @@ type Artifact struct {
 	Version string
 	// Images are the names of the images that containerd runs.
 	Images []string
+	// Master is the name of the master container's image.
+	Master string
 
 	masterLayers []v1.Descriptor
 }
@@ -57,6 +59,7 @@ func Open(layout, version string) (*Artifact, error) {
 				return nil, err
 			}
 			a.masterLayers = manifest.Layers
+			a.Master = descriptor.Annotations["org.opencontainers.image.ref.name"]
 		}
 	}
 	if len(a.masterLayers) == 0 || len(a.Images) == 0 {
@@ -77,12 +80,12 @@ func (a *Artifact) readBlob(digest v1.Hash, value any) error {
 	return json.Unmarshal(content, value)
 }
 
-// copyImages copies every image into a registry, below its original host, by
+// copyImages copies images into a registry, below their original hosts, by
 // skopeo: whatever reads layouts and speaks to registries must be able to.
-func (a *Artifact) copyImages(ctx context.Context, registry netip.AddrPort) error {
+func (a *Artifact) copyImages(ctx context.Context, registry netip.AddrPort, names []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2)
-	for _, name := range a.Images {
+	for _, name := range names {
 		group.Go(func() error {
 			command := exec.CommandContext(ctx, "skopeo", "--insecure-policy", "copy", "--quiet", "--preserve-digests",
 				"--dest-tls-verify=false", "oci:"+a.Layout+":"+name, "docker://"+registry.String()+"/"+name)

@@ -61,10 +61,18 @@ func Start(ctx context.Context, machine *lab.Machine, artifact *Artifact, log io
 		return nil, fmt.Errorf("start the master container on %s: %w", n.name, err)
 	}
 	n.printf("copy %d images into the registry", len(artifact.Images))
-	if err := artifact.copyImages(ctx, netip.AddrPortFrom(n.address, registryPort)); err != nil {
-		return nil, fmt.Errorf("fill the registry of %s: %w", n.name, err)
+	if err := n.CopyImages(ctx, artifact, artifact.Images...); err != nil {
+		return nil, err
 	}
 	return n, nil
+}
+
+// CopyImages copies images of an artifact into the node's registry.
+func (n *Node) CopyImages(ctx context.Context, artifact *Artifact, names ...string) error {
+	if err := artifact.copyImages(ctx, netip.AddrPortFrom(n.address, registryPort), names); err != nil {
+		return fmt.Errorf("fill the registry of %s: %w", n.name, err)
+	}
+	return nil
 }
 
 // Exec runs a command inside the master container and returns its standard

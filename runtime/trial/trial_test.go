@@ -129,7 +129,8 @@ func checkVersion(ctx context.Context, t *testing.T, node *trial.Node, version s
 }
 
 // checkImages wants every image of the cluster to be of the artifact, and
-// every image of the artifact to be something that containerd can pull.
+// every image of the artifact, the master container's too, to be something that
+// containerd can pull.
 func checkImages(ctx context.Context, t *testing.T, node *trial.Node, artifact *trial.Artifact) {
 	t.Helper()
 	used, err := node.Kubectl(ctx, "get", "pods", "-A", "-o", "jsonpath={.items[*].spec.containers[*].image}")
@@ -144,7 +145,10 @@ func checkImages(ctx context.Context, t *testing.T, node *trial.Node, artifact *
 			t.Errorf("image %s runs and is not in the artifact", image)
 		}
 	}
-	for _, image := range artifact.Images {
+	if err := node.CopyImages(ctx, artifact, artifact.Master); err != nil {
+		t.Error(err)
+	}
+	for _, image := range append(slices.Clone(artifact.Images), artifact.Master) {
 		if _, err := node.Exec(ctx, "ctr", "--namespace", "trial", "images", "pull", "--hosts-dir", "/etc/containerd/certs.d", image); err != nil {
 			t.Errorf("containerd cannot pull %s: %v", image, err)
 		}
