@@ -8,6 +8,9 @@
 // kustomization, because they link Kubernetes' libraries; who only reads bundles
 // need not.
 //
+// A folder with Chart.yaml is a chart, and so is a packaged one (.tgz); what lies
+// in it belongs to it alone.
+//
 // What counts as an image, and is reported with the reason:
 //
 //   - workload: the image of a container of any kind, or of an image volume, of

@@ -199,8 +199,8 @@ func (r *reader) text(text Text, origin Origin) {
 	roots, err := document.ParseYAML(text.YAML)
 	if err != nil {
 		problem := unreadable(text.File, 0, err)
-		problem.Err = Problemf("", 0, "", "is rendered to what is not YAML: %w", problem.Err).Err
-		r.problems = append(r.problems, problem)
+		file, line := text.locate(problem.Line, "")
+		r.problem(file, line, "", "rendered line %d is not YAML: %w", problem.Line, problem.Err)
 		return
 	}
 	for _, root := range roots {

@@ -8,7 +8,8 @@ import (
 // A Renderer turns folders of an application that are not plain objects, such as
 // charts, into plain objects. Packages chart and kustomization have one each.
 type Renderer interface {
-	// Render renders folders, given by their paths in the application's folder.
+	// Render renders folders, and archives where there are any of its kind, given
+	// by their paths in the application's folder.
 	// It reads nothing outside of the application's folder and asks nobody.
 	// What is wrong with what it reads is a problem of the rendering; the error
 	// is for what is wrong with the call. It may be called again.

@@ -12,7 +12,7 @@ import (
 // tree is what an application's folder has.
 type tree struct {
 	files          []string
-	charts         []string // folders
+	charts         []string // folders and archives
 	kustomizations []string // folders
 }
 
@@ -45,7 +45,9 @@ func walk(ctx context.Context, application fs.FS, filter *filter, found *collect
 		case entry.Type()&fs.ModeSymlink != 0:
 			checkLink(application, name, found)
 		case entry.Type().IsRegular():
-			if filter.wanted(name) {
+			if isChartArchive(application, name) {
+				t.charts = append(t.charts, name)
+			} else if filter.wanted(name) {
 				t.files = append(t.files, name)
 			}
 		default:

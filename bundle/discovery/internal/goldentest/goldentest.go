@@ -10,12 +10,16 @@
 //	escaped: FILE                       contents with \t, \r, \x00 and so on
 //	link: FILE TARGET                   a symbolic link
 //	set-image: IMAGE                    SetImages first, for all such lines
+//	packed: FILE PREFIX                 entries below PREFIX/ go into an archive
 //
 // Entries are the files of the application, but for those below "outside/",
 // which are for options, and "want", which is what must be found.
 package goldentest
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"flag"
 	"fmt"
@@ -107,6 +111,13 @@ func unpack(t *testing.T, archive *txtar.Archive) *Case {
 			write(t, filepath.Join(c.Dir, file.Name), data)
 		}
 	}
+	for _, packed := range c.Options["packed"] {
+		name, prefix, _ := strings.Cut(packed, " ")
+		pack(t, filepath.Join(c.Dir, name), archive, prefix+"/")
+		if err := os.RemoveAll(filepath.Join(c.Dir, prefix)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, link := range c.Options["link"] {
 		name, target, _ := strings.Cut(link, " ")
 		name = filepath.Join(c.Dir, name)
@@ -115,6 +126,31 @@ func unpack(t *testing.T, archive *txtar.Archive) *Case {
 		}
 	}
 	return c
+}
+
+// pack makes a packaged chart of entries; their names go on without the prefix.
+func pack(t *testing.T, name string, archive *txtar.Archive, prefix string) {
+	t.Helper()
+	var data bytes.Buffer
+	compressed := gzip.NewWriter(&data)
+	entries := tar.NewWriter(compressed)
+	for _, file := range archive.Files {
+		inside, ok := strings.CutPrefix(file.Name, prefix)
+		if !ok {
+			continue
+		}
+		header := &tar.Header{Name: inside, Size: int64(len(file.Data)), Mode: 0o644}
+		if err := entries.WriteHeader(header); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := entries.Write(file.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(entries.Close(), compressed.Close()); err != nil {
+		t.Fatal(err)
+	}
+	write(t, name, data.String())
 }
 
 func write(t *testing.T, name, data string) {
