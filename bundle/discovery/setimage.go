@@ -60,7 +60,7 @@ func SetImages(ctx context.Context, application fs.FS, images []string, options 
 	}
 	for _, replacement := range wanted {
 		if !replacement.used {
-			found.problem(replacement.text, 0, "set images of charts by --set",
+			found.problem("--set-image "+replacement.text, 0, "set images of charts by --set",
 				"no file of the application has an image of %s", replacement.repository)
 		}
 	}

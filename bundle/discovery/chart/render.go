@@ -62,12 +62,6 @@ func (r *renderer) render(ctx context.Context, loaded *chart.Chart, upgrade bool
 // prepare drops the dependencies that are switched off, and makes what the
 // templates see.
 func (r *renderer) prepare(loaded *chart.Chart, upgrade bool) (common.Values, *failure) {
-	if url := remoteSchema(loaded); url != "" {
-		return nil, &failure{
-			file: "values.schema.json", hint: "put the schema into the chart",
-			err: fmt.Errorf("the schema of its values refers to %s", url),
-		}
-	}
 	values := common.Values(deepCopy(r.values))
 	if err := chartutil.ProcessDependencies(loaded, values); err != nil {
 		return nil, &failure{file: "Chart.yaml", err: fmt.Errorf("dependencies: %w", err)}
@@ -78,7 +72,8 @@ func (r *renderer) prepare(loaded *chart.Chart, upgrade bool) (common.Values, *f
 	if upgrade {
 		release.Revision = 2
 	}
-	all, err := commonutil.ToRenderValues(loaded, values, release, withDefinitions(r.capabilities, loaded))
+	all, err := commonutil.ToRenderValuesWithSchemaValidation(
+		loaded, values, release, withDefinitions(r.capabilities, loaded), foreignSchema(loaded) != "")
 	if err != nil {
 		return nil, &failure{file: "values.yaml", hint: valuesHint, err: err}
 	}
@@ -140,20 +135,4 @@ func errorPlace(err error) (string, int) {
 	var line int
 	_, _ = fmt.Sscan(match[2], &line)
 	return strings.TrimPrefix(match[1], "/"), line
-}
-
-// remoteSchemaURL is a reference of a schema to another host. Helm would fetch
-// it, here and, in vain, at the site.
-var remoteSchemaURL = regexp.MustCompile(`"\$ref"\s*:\s*"((?i:https?|file)://[^"]+)"`)
-
-func remoteSchema(loaded *chart.Chart) string {
-	if match := remoteSchemaURL.FindSubmatch(loaded.Schema); match != nil {
-		return string(match[1])
-	}
-	for _, dependency := range loaded.Dependencies() {
-		if url := remoteSchema(dependency); url != "" {
-			return url
-		}
-	}
-	return ""
 }

@@ -91,6 +91,12 @@ func (r *renderer) one(ctx context.Context, application fs.FS, folder string, re
 		})
 		return
 	}
+	if url := foreignSchema(loaded); url != "" {
+		rendering.Notes = append(rendering.Notes, discovery.Note{
+			File:    path.Join(folder, "values.schema.json"),
+			Message: "values are not checked: the schema refers to " + url + ", which helm will not find at the site either",
+		})
+	}
 	templates := templatesOf(loaded)
 	seen := map[string]bool{}
 	for _, upgrade := range []bool{false, true} {

@@ -79,9 +79,11 @@ func (s *survey) fields(source *source) {
 	for key, value := range document.Fields(source.node) {
 		switch key {
 		case "resources", "bases", "components":
-			s.each(source, value, true)
+			for _, item := range document.Items(value) {
+				s.resource(source, item)
+			}
 		case "crds", "configurations":
-			s.each(source, value, false)
+			s.each(source, value)
 		case "patchesStrategicMerge":
 			s.inlineOr(source, value, false)
 		case "generators", "transformers", "validators":
@@ -106,9 +108,9 @@ func (s *survey) fields(source *source) {
 }
 
 // each looks up the items of a list of paths.
-func (s *survey) each(source *source, list *yaml.Node, folders bool) {
+func (s *survey) each(source *source, list *yaml.Node) {
 	for _, item := range document.Items(list) {
-		s.reference(source, item, folders)
+		s.reference(source, item, false)
 	}
 }
 
@@ -121,12 +123,12 @@ func (s *survey) inlineOr(source *source, list *yaml.Node, plugins bool) {
 			file := s.reference(source, item, plugins)
 			if plugins && file != "" {
 				data, _ := fs.ReadFile(s.application, file)
-				s.plugins(source, item.Line, data)
+				s.plugins(source, item.Line, data, true)
 			}
 			continue
 		}
 		if plugins {
-			s.plugins(source, item.Line, []byte(text))
+			s.plugins(source, item.Line, []byte(text), true)
 		}
 	}
 }
@@ -141,7 +143,7 @@ func (s *survey) generator(source *source, generator *yaml.Node) {
 		}
 		s.reference(source, &named, false)
 	}
-	s.each(source, document.Get(generator, "envs"), false)
+	s.each(source, document.Get(generator, "envs"))
 	s.reference(source, document.Get(generator, "env"), false)
 }
 
@@ -192,14 +194,27 @@ func (s *survey) reference(source *source, node *yaml.Node, folders bool) string
 	return ""
 }
 
+// resource looks up a file of objects, or another kustomization. Objects of a
+// kustomization may configure generators and transformers of others.
+func (s *survey) resource(source *source, node *yaml.Node) {
+	if file := s.reference(source, node, true); file != "" {
+		data, _ := fs.ReadFile(s.application, file)
+		s.plugins(source, node.Line, data, false)
+	}
+}
+
 // plugins looks at documents that configure generators and transformers: files
-// that they name become readable, hosts are refused.
-func (s *survey) plugins(source *source, line int, data []byte) {
+// that they name become readable, hosts are refused. Unless all documents do,
+// it is those of apiVersion builtin.
+func (s *survey) plugins(source *source, line int, data []byte, all bool) {
 	roots, err := document.ParseYAML(data)
 	if err != nil {
 		return // kustomize reports it
 	}
 	for _, root := range roots {
+		if version, _ := document.Text(document.Get(root, "apiVersion")); version != "builtin" && !all {
+			continue
+		}
 		if kind, _ := document.Text(document.Get(root, "kind")); kind == "HelmChartInflationGenerator" {
 			source.problem(line, "put the chart into a folder of the application, beside the kustomization",
 				"%s: charts are not inflated by kustomizations here", kind)
