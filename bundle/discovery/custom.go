@@ -151,7 +151,7 @@ func versioned(text string) bool {
 // hasRegistry says whether a reference begins with a registry.
 func hasRegistry(text string) bool {
 	first, _, ok := strings.Cut(text, "/")
-	return ok && (strings.ContainsAny(first, ".:") || first == localhost)
+	return ok && (strings.ContainsAny(first, ".:") || first == "localhost")
 }
 
 func isScalar(node *yaml.Node) bool { return node != nil && node.Kind == yaml.ScalarNode }

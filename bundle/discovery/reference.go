@@ -15,7 +15,6 @@ import (
 const (
 	dockerHub     = "docker.io"
 	dockerHubHost = "index.docker.io"
-	localhost     = "localhost"
 )
 
 var (
@@ -37,7 +36,7 @@ func ParseReference(text string) (name.Reference, error) {
 	case strings.TrimSpace(text) != text:
 		return nil, fmt.Errorf("%q has spaces around it", text)
 	}
-	ref, err := parse(text)
+	ref, err := name.ParseReference(text)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a reference to an image", text)
 	}
@@ -50,14 +49,6 @@ func ParseReference(text string) (name.Reference, error) {
 		return nil, fmt.Errorf("%q is not a reference to an image: %q cannot be a tag", text, tagged.TagStr())
 	}
 	return ref, nil
-}
-
-func parse(text string) (name.Reference, error) {
-	// Docker and containerd know this one host without a dot or a port.
-	if rest, ok := strings.CutPrefix(text, localhost+"/"); ok {
-		return name.ParseReference(rest, name.WithDefaultRegistry(localhost))
-	}
-	return name.ParseReference(text)
 }
 
 // Name is the complete reference in the form that people, Kubernetes and
@@ -84,4 +75,4 @@ func registryOf(ref name.Reference) string {
 
 // clusterRegistries are the names that Gravity's releases so far gave to the
 // registry inside the cluster. Charts written for them name their images there.
-var clusterRegistries = []string{"leader.telekube.local:5000", "leader.gravity.local:5000", "registry.local:5000"}
+var clusterRegistries = []string{"leader.telekube.local:5000", "registry.local:5000"}

@@ -17,7 +17,8 @@ import (
 // each reference whose repository is that of one of the images becomes that
 // image, as it is written in images. It returns the new contents of the files
 // that change, everything else in them byte for byte, and writes nothing; put
-// them over the application's folder with Overlay.
+// them over the application's folder with Overlay. If the manifest is among
+// them, its hooks must be read again.
 //
 // Images in workloads, ImageSets, custom resources and hooks are replaced. Those
 // of charts and of the images field of kustomizations are set by values and
@@ -123,9 +124,7 @@ func (e *edits) watch(file string, offset int, found finding) {
 		if found.pair {
 			edit.old, edit.new = pairEdit(found, ref, replacement)
 		}
-		if edit.old != edit.new && !slices.Contains(e.byFile[file], edit) {
-			e.byFile[file] = append(e.byFile[file], edit)
-		}
+		e.byFile[file] = append(e.byFile[file], edit)
 	}
 }
 
@@ -214,13 +213,9 @@ func partOfReference(letter byte) bool {
 		strings.IndexByte("._-/:@", letter) >= 0
 }
 
-// lineStarts are the offsets of the lines, and the end. A byte order mark is
-// not part of the first line.
+// lineStarts are the offsets of the lines, and the end.
 func lineStarts(data []byte) []int {
 	starts := []int{0}
-	if bytes.HasPrefix(data, []byte("\ufeff")) {
-		starts[0] = len("\ufeff")
-	}
 	for i, letter := range data {
 		if letter == '\n' {
 			starts = append(starts, i+1)

@@ -36,9 +36,6 @@ type guardian struct {
 }
 
 func (g *guardian) measure(node *yaml.Node, above int) (extent, error) {
-	if above > maxDepth {
-		return extent{}, errorf(node.Line, "nested more than %d levels deep", maxDepth)
-	}
 	if known, ok := g.measured[node]; ok {
 		return known, nil
 	}

@@ -17,7 +17,7 @@ func ParseJSON(data []byte) ([]*yaml.Node, error) {
 	if len(data) > MaxSize {
 		return nil, errorf(1, "has %d bytes, at most %d are read", len(data), MaxSize)
 	}
-	data = bytes.TrimPrefix(data, bom)
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // YAML parsers skip it by themselves
 	reader := &jsonReader{data: data, decoder: json.NewDecoder(bytes.NewReader(data)), line: 1, column: 1}
 	reader.decoder.UseNumber()
 	var roots []*yaml.Node

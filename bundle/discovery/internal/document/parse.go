@@ -30,9 +30,6 @@ func errorf(line int, format string, args ...any) *Error {
 	return &Error{Line: max(line, 1), Message: fmt.Sprintf(format, args...)}
 }
 
-// bom is the byte order mark that some editors put before UTF-8.
-var bom = []byte{0xEF, 0xBB, 0xBF}
-
 // ParseYAML returns the root node of each document of a stream; a document
 // without content has none. The error is of type *Error.
 func ParseYAML(data []byte) (roots []*yaml.Node, err error) {
@@ -46,7 +43,7 @@ func ParseYAML(data []byte) (roots []*yaml.Node, err error) {
 			roots, err = nil, errorf(1, "cannot be parsed: %v", cause)
 		}
 	}()
-	decoder := yaml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, bom)))
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for {
 		var node yaml.Node
 		switch err := decoder.Decode(&node); {
