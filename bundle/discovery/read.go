@@ -97,6 +97,9 @@ var (
 // looksLikeObjects says whether a text that cannot be parsed was meant for
 // Kubernetes.
 func looksLikeObjects(data []byte) bool {
+	if !bytes.Contains(data, []byte("apiVersion")) || !bytes.Contains(data, []byte("kind")) {
+		return false
+	}
 	return yamlVersion.Match(data) && yamlKind.Match(data) ||
 		bytes.Contains(data, []byte(`"apiVersion"`)) && bytes.Contains(data, []byte(`"kind"`))
 }
@@ -131,9 +134,11 @@ func parseAs(format format, data []byte) ([]*yaml.Node, error) {
 // parsed reads a file in YAML or JSON.
 func (r *reader) parsed(name string, format format, data []byte) {
 	roots, err := parseAs(format, data)
-	switch template := templated(string(data)); {
-	case err == nil:
+	if err == nil {
 		r.roots(name, 0, roots, File)
+		return
+	}
+	switch template := templated(string(data)); {
 	case template && !looksLikeObjects(data):
 		r.note(name, 0, "a template, and not of Kubernetes; left alone")
 	case format == inJSON && !looksLikeObjects(data):
@@ -141,7 +146,7 @@ func (r *reader) parsed(name string, format format, data []byte) {
 	default:
 		problem := unreadable(name, 0, err)
 		if template {
-			line := 1 + bytes.Count(data[:templateMarks.FindIndex(data)[0]], []byte("\n"))
+			line := 1 + bytes.Count(data[:templateMark(string(data))], []byte("\n"))
 			problem = Problemf(name, line, templateHint, "is a template, which is not YAML: line %d: %w", problem.Line, problem.Err)
 		}
 		r.problems = append(r.problems, problem)
