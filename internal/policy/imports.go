@@ -49,6 +49,16 @@ var importRules = []importRule{
 		never: []string{"k8s.io/kubernetes"},
 		why:   "one gravity drives every Kubernetes version of an upgrade; it runs that version's kubeadm and links none",
 	},
+	{
+		of:    module + "/bundle/discovery",
+		never: []string{"k8s.io/", "helm.sh/", "sigs.k8s.io/kustomize/"},
+		why:   "what renders charts and kustomizations lies in packages below it, which only tele imports",
+	},
+	{
+		of:    module + "/gravity",
+		never: []string{module + "/bundle/discovery/chart", module + "/bundle/discovery/kustomization"},
+		why:   "gravity travels in every bundle; images are found when the bundle is built",
+	},
 }
 
 // checkImports finds the shortest forbidden path of imports in the module of a
