@@ -56,12 +56,12 @@ func Open(path string) (*Bundle, error) {
 func open(path string) (*Bundle, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, reason(err)
 	}
 	if info.IsDir() {
 		store, err := openFolder(path)
 		if err != nil {
-			return nil, err
+			return nil, reason(err)
 		}
 		return load(store)
 	}
@@ -70,7 +70,7 @@ func open(path string) (*Bundle, error) {
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, reason(err)
 	}
 	store, err := openTar(file, info.Size(), file)
 	if err != nil {
