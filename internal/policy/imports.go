@@ -59,6 +59,11 @@ var importRules = []importRule{
 		never: []string{module + "/bundle/discovery/chart", module + "/bundle/discovery/kustomization"},
 		why:   "gravity travels in every bundle; images are found when the bundle is built",
 	},
+	{
+		of:    module + "/internal/report",
+		never: []string{module + "/", "github.com/"},
+		why:   "whoever reads what a command printed links nothing of what made it",
+	},
 }
 
 // checkImports finds the shortest forbidden path of imports in the module of a
