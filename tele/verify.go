@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
+)
+
+// maxProblems is how many problems are shown as text.
+const maxProblems = 50
+
+// verifyFlags are the flags of verify.
+type verifyFlags struct {
+	format cli.Format
+	quiet  bool
+}
+
+func newVerifyCommand() *cobra.Command {
+	var flags verifyFlags
+	command := &cobra.Command{
+		Use:   "verify BUNDLE",
+		Short: "Check that a bundle is complete and unchanged",
+		Long: `Check that a bundle is complete and that nothing in it has changed.
+
+BUNDLE is the tar of a bundle, or the folder that it was extracted to. All of it
+is read: every file, image and layer is compared with its digest, and everything
+that the application and its Kubernetes need must be there. Each problem is an
+error that names the entry and the image that it belongs to.
+
+The digest that is printed identifies the bundle. That it is the one that its
+maker made can be seen by comparing it with the maker's.`,
+		Example: `  tele verify shop-1.2.3.tar
+  test "$(tele verify --quiet shop-1.2.3.tar)" = "$expected"`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeBundles(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			return runVerify(command.Context(), command, flags, args[0])
+		},
+	}
+	command.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "print only the digest of the bundle, and no progress")
+	cli.AddOutputFlag(command, &flags.format)
+	return command
+}
+
+func runVerify(ctx context.Context, command *cobra.Command, flags verifyFlags, path string) error {
+	opened, err := openBundle(path)
+	if err != nil {
+		return err
+	}
+	defer opened.Close()
+	shown := newProgress(command.ErrOrStderr(), flags.format, flags.quiet, "verify")
+	found, err := opened.Verify(ctx, bundle.Options{Progress: shown.update})
+	shown.end()
+	if err != nil {
+		return err
+	}
+	verification := newVerification(opened, found)
+	if err := printVerification(command.OutOrStdout(), flags, verification); err != nil {
+		return err
+	}
+	if verification.Intact {
+		return nil
+	}
+	if flags.format == cli.FormatText {
+		printProblems(command.ErrOrStderr(), verification.Problems)
+	}
+	return cli.WithHint(fmt.Errorf("bundle %s: %s found", path, count(len(verification.Problems), "problem")),
+		"copy or download the bundle again, and compare its length and checksum with the original's")
+}
+
+// newVerification is what Verify found, as it is printed.
+func newVerification(opened *bundle.Bundle, found *bundle.Report) *report.Verification {
+	index := opened.Index()
+	verification := &report.Verification{
+		Name: index.Name, Version: index.Version, Digest: found.Digest.String(),
+		Intact:  len(found.Problems) == 0,
+		Entries: found.Entries, Blobs: found.Blobs, Bytes: found.Bytes,
+		Problems: []report.Problem{},
+	}
+	for _, problem := range found.Problems {
+		verification.Problems = append(verification.Problems, report.Problem{
+			Entry: problem.Entry, Owner: problem.Owner, Message: problem.Err.Error(),
+		})
+	}
+	return verification
+}
+
+// printVerification writes the result. Text has none for a bundle with
+// problems: errors tell it.
+func printVerification(out io.Writer, flags verifyFlags, v *report.Verification) error {
+	var err error
+	switch {
+	case flags.format == cli.FormatJSON:
+		err = cli.PrintJSON(out, v)
+	case !v.Intact:
+	case flags.quiet:
+		_, err = fmt.Fprintln(out, v.Digest)
+	default:
+		_, err = fmt.Fprintf(out, "%s %s is intact: %s and %s, %s\n%s\n", v.Name, v.Version,
+			countEntries(v.Entries), count(v.Blobs, "blob"), formatSize(v.Bytes), v.Digest)
+	}
+	return err
+}
+
+func countEntries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
+}
+
+// printProblems writes an error for each problem; the command's own error comes
+// after them.
+func printProblems(out io.Writer, problems []report.Problem) {
+	for i, problem := range problems {
+		if i == maxProblems {
+			fmt.Fprintf(out, "error: and %d more, which -o json lists\n", len(problems)-i)
+			return
+		}
+		name := "end of the file"
+		if problem.Entry != "" {
+			name = "entry " + problem.Entry
+		}
+		if problem.Owner != "" {
+			name += " of " + problem.Owner
+		}
+		fmt.Fprintf(out, "error: %s: %s\n", name, problem.Message)
+	}
+}
