@@ -16,6 +16,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // Cache is a folder of blobs by digest, which several processes may use at
@@ -146,7 +147,7 @@ func (c *Cache) commit(file *os.File, digest v1.Hash) error {
 // diskError says what to do about a full disk.
 func diskError(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("the disk of the cache is full; free space, then pull again to continue: %w", err)
+		return cli.WithHint(fmt.Errorf("the disk of the cache is full: %w", err), "free space and repeat the command: it continues")
 	}
 	return err
 }

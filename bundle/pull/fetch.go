@@ -16,6 +16,15 @@ import (
 // errDamaged says that a blob is not what its digest says.
 var errDamaged = errors.New("the contents do not match the digest")
 
+// resolve asks for the digest that a reference leads to.
+func (p *puller) resolve(ctx context.Context, from origin) (v1.Hash, error) {
+	if err := p.slots.Acquire(ctx, 1); err != nil {
+		return v1.Hash{}, err
+	}
+	defer p.slots.Release(1)
+	return from.resolve(ctx)
+}
+
 // manifest returns a manifest from the cache, or from where the image is.
 func (p *puller) manifest(ctx context.Context, from origin, digest v1.Hash) ([]byte, error) {
 	content, err := p.once(ctx, "manifest "+digest.String(), func() (any, error) {

@@ -212,7 +212,7 @@ func (p *puller) pullImage(ctx context.Context, request Request) (Image, error) 
 		return Image{}, doing(err, "read reference")
 	}
 	defer from.close()
-	digest, err := from.resolve(ctx)
+	digest, err := p.resolve(ctx, from)
 	if err != nil {
 		return Image{}, doing(err, "get digest")
 	}

@@ -19,12 +19,7 @@ func TestSharedLayersAreFetchedOnce(t *testing.T) {
 	base := image(t, 100_000, 3)
 	var references []string
 	for _, path := range []string{"team/a:1", "team/b:1", "team/c:1", "other/d:2"} {
-		layers, _ := image(t, 5000, 1).Layers()
-		derived, err := mutate.AppendLayers(base, layers...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		references = append(references, s.push(t, path, derived))
+		references = append(references, s.push(t, path, derive(t, base, image(t, 5000, 1))))
 	}
 	s.answer(nil)
 	images := mustPull(t, cacheOf(t, t.TempDir()), pull.Options{}, references...)

@@ -33,7 +33,8 @@ type remote struct {
 
 func (r *remote) close() {}
 
-// each asks the mirrors and the registry until one has the answer.
+// each asks the mirrors and the registry until one has the answer. Those who
+// try again begin with the mirrors again, so that a dead mirror delays nothing.
 func (r *remote) each(ctx context.Context, ask func(s *session) error) error {
 	var failures []error
 	for _, s := range r.sessions {
@@ -58,8 +59,8 @@ func (r *remote) resolve(ctx context.Context) (v1.Hash, error) {
 		return v1.NewHash(pinned.DigestStr())
 	}
 	var digest v1.Hash
-	err := r.each(ctx, func(s *session) error {
-		return r.hosts.retry.do(ctx, func() error {
+	err := r.hosts.retry.do(ctx, func() error {
+		return r.each(ctx, func(s *session) error {
 			response, err := s.send(ctx, http.MethodHead, "manifests/"+r.reference.Identifier(), accepted, span{})
 			if err != nil {
 				return err
@@ -82,8 +83,8 @@ func (r *remote) resolve(ctx context.Context) (v1.Hash, error) {
 
 func (r *remote) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
 	var content []byte
-	err := r.each(ctx, func(s *session) error {
-		return r.hosts.retry.do(ctx, func() (err error) {
+	err := r.hosts.retry.do(ctx, func() error {
+		return r.each(ctx, func(s *session) (err error) {
 			if content, err = s.manifest(ctx, digest.String()); err != nil {
 				return err
 			}

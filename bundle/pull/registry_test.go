@@ -135,6 +135,20 @@ func image(t testing.TB, size, layers int64) v1.Image {
 	return image
 }
 
+// derive returns an image with the layers of another on top.
+func derive(t testing.TB, base, top v1.Image) v1.Image {
+	t.Helper()
+	layers, err := top.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	derived, err := mutate.AppendLayers(base, layers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return derived
+}
+
 // index lists an image for each platform.
 func index(t testing.TB, platforms ...string) v1.ImageIndex {
 	t.Helper()

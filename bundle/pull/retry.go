@@ -65,7 +65,7 @@ func (r Retry) do(ctx context.Context, try func() error) error {
 			failures = 1
 		}
 		if failures >= r.Attempts {
-			return again.err
+			return err
 		}
 		select {
 		case <-ctx.Done():

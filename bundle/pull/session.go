@@ -123,6 +123,7 @@ func (s *session) send(ctx context.Context, method, path, accept string, wanted 
 		if err != nil {
 			return nil, err
 		}
+		request.Header.Set("User-Agent", "gravity")
 		if accept != "" {
 			request.Header.Set("Accept", accept)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // Source is where an image comes from instead of a registry: a Layout or an
@@ -122,7 +123,8 @@ type Archive struct {
 
 func (a Archive) open(reference name.Reference) (origin, error) {
 	if _, ok := reference.(name.Digest); ok || strings.Contains(reference.String(), "@") {
-		return nil, errors.New("a docker-archive has no original manifest, so the digest in the reference cannot be kept; use the registry or an OCI layout")
+		return nil, cli.WithHint(errors.New("a docker-archive has no original manifest, so the digest in the reference cannot be kept"),
+			"pull from the registry or from an OCI layout")
 	}
 	var tag *name.Tag
 	if a.Tag != "" {

@@ -11,6 +11,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // walk brings one image into the cache.
@@ -156,6 +159,9 @@ func (w *walk) add(descriptor v1.Descriptor) error {
 		return fmt.Errorf("blob %s has %d bytes in one place and %d in another", descriptor.Digest, size, descriptor.Size)
 	}
 	if !ok {
+		if len(w.image.Blobs) == bundle.MaxBlobs {
+			return fmt.Errorf("there are more than %d blobs", bundle.MaxBlobs)
+		}
 		w.seen[descriptor.Digest] = descriptor.Size
 		w.image.Blobs = append(w.image.Blobs, descriptor)
 	}
@@ -182,7 +188,7 @@ func parse(content []byte, listed types.MediaType) (*document, error) {
 	}
 	switch {
 	case read.MediaType.IsSchema1():
-		return nil, errors.New("the image has Docker's format schema1, which runtimes no longer know; push it again with a current tool")
+		return nil, cli.WithHint(errors.New("the image has Docker's format schema1, which runtimes no longer know"), "push the image again with a current tool")
 	case read.MediaType.IsIndex():
 	case read.MediaType.IsImage():
 		if read.Config == nil {
