@@ -2,21 +2,17 @@ package pull_test
 
 import (
 	"net/http"
-	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
-	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 func TestNestedIndexes(t *testing.T) {
@@ -34,13 +30,8 @@ func TestNestedIndexes(t *testing.T) {
 		} else if err := failure(t, t.TempDir(), reference); !strings.Contains(err.Error(), "more than 4 deep") {
 			t.Errorf("error %v", err)
 		}
-		nested = mutate.AppendManifests(empty(nested), mutate.IndexAddendum{Add: nested})
+		nested = mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: nested})
 	}
-}
-
-// empty returns an index of nothing.
-func empty(index v1.ImageIndex) v1.ImageIndex {
-	return mutate.RemoveManifests(index, func(v1.Descriptor) bool { return true })
 }
 
 // TestForeignLayers has a layer that the registry does not have.
@@ -70,23 +61,6 @@ func TestForeignLayers(t *testing.T) {
 		} else if err := failure(t, t.TempDir(), reference); !strings.Contains(err.Error(), message) {
 			t.Errorf("error %v", err)
 		}
-	}
-}
-
-func TestFullDisk(t *testing.T) {
-	if testing.Short() || os.Getuid() != 0 {
-		t.Skip("mounts a file system, as root")
-	}
-	folder := t.TempDir()
-	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("mount: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(folder, 0) })
-	s := serve(t)
-	reference := s.push(t, "large:1", image(t, 2<<20, 1))
-	err := failure(t, folder, reference)
-	if !strings.Contains(err.Error(), "the disk of the cache is full") || len(cli.Hints(err)) != 1 {
-		t.Errorf("error %v, hints %q", err, cli.Hints(err))
 	}
 }
 
