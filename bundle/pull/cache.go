@@ -1,0 +1,153 @@
+package pull
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/renameio/v2"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+// Cache is a folder of blobs by digest, which several processes may use at
+// once. It is a bundle.BlobSource.
+type Cache struct {
+	folder string
+}
+
+var _ bundle.BlobSource = (*Cache)(nil)
+
+// OpenCache returns the cache in a folder, which is made if it is missing.
+func OpenCache(folder string) (*Cache, error) {
+	c := &Cache{folder: folder}
+	for _, name := range []string{"blobs/sha256", "partial"} {
+		if err := os.MkdirAll(filepath.Join(folder, name), 0o755); err != nil {
+			return nil, fmt.Errorf("open cache: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// Open opens the file of a blob.
+func (c *Cache) Open(_ context.Context, digest v1.Hash) (io.ReadCloser, error) {
+	return os.Open(c.path(digest))
+}
+
+func (c *Cache) path(digest v1.Hash) string {
+	return filepath.Join(c.folder, "blobs", digest.Algorithm, digest.Hex)
+}
+
+func (c *Cache) partial(digest v1.Hash) string {
+	return filepath.Join(c.folder, "partial", digest.Hex+".partial")
+}
+
+// has says whether the cache has a blob of a size.
+func (c *Cache) has(descriptor v1.Descriptor) bool {
+	info, err := os.Stat(c.path(descriptor.Digest))
+	return err == nil && info.Mode().IsRegular() && info.Size() == descriptor.Size
+}
+
+// manifest reads a small blob and checks it; it returns nil if the cache does
+// not have it.
+func (c *Cache) manifest(digest v1.Hash) ([]byte, error) {
+	file, err := os.Open(c.path(digest))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, MaxManifestSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if check(content, digest) != nil {
+		return nil, nil // damaged; it is fetched again and replaced
+	}
+	return content, nil
+}
+
+// put keeps a small blob that was checked.
+func (c *Cache) put(digest v1.Hash, content []byte) error {
+	return diskError(renameio.WriteFile(c.path(digest), content, 0o644))
+}
+
+// check tells whether contents are what their digest says.
+func check(content []byte, digest v1.Hash) error {
+	if len(content) > MaxManifestSize {
+		return fmt.Errorf("manifest has more than %d bytes", MaxManifestSize)
+	}
+	actual, _, err := v1.SHA256(bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	if actual != digest {
+		return fmt.Errorf("the contents have the digest %s instead of %s", actual, digest)
+	}
+	return nil
+}
+
+// lock gives the partial file of a blob to the caller alone. Whoever had it
+// before may have renamed or removed it meanwhile, so what is locked must still
+// be what has the name.
+func (c *Cache) lock(ctx context.Context, digest v1.Hash) (*flock.Flock, error) {
+	path := c.partial(digest)
+	for {
+		lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o644))
+		if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			return nil, diskError(fmt.Errorf("lock %s: %w", path, err))
+		}
+		locked, err := lock.Stat()
+		if err == nil {
+			var named os.FileInfo
+			if named, err = os.Stat(path); err == nil && os.SameFile(locked, named) {
+				return lock, nil
+			}
+		}
+		if closeErr := lock.Close(); closeErr != nil {
+			return nil, closeErr
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+}
+
+// commit makes a complete file durable and names it by its digest.
+func (c *Cache) commit(file *os.File, digest v1.Hash) error {
+	if err := file.Sync(); err != nil {
+		return diskError(err)
+	}
+	path := c.path(digest)
+	if err := os.Rename(file.Name(), path); err != nil {
+		return diskError(err)
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
+
+// diskError says what to do about a full disk.
+func diskError(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return cli.WithHint(fmt.Errorf("the disk of the cache is full: %w", err), "free space and repeat the command: it continues")
+	}
+	return err
+}
