@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +82,7 @@ func TestKilledProcess(t *testing.T) {
 	}
 	<-sent
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		if left := partials(t, folder); len(left) > 0 && left[len(left)-1] >= 600_000 || time.Now().After(deadline) {
+		if left := partials(t, folder); len(left) > 0 && slices.Max(left) >= 600_000 || time.Now().After(deadline) {
 			break
 		}
 		select {
