@@ -15,6 +15,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/archive"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/disk"
 )
 
 // Progress tells how far a long operation is.
@@ -172,7 +173,7 @@ func (d *draft) fill(ctx context.Context, output *os.File, items []item, options
 
 // checkSpace fails if a file system has less than the given bytes.
 func checkSpace(folder string, size int64) error {
-	free, err := freeSpace(folder)
+	free, err := disk.Free(folder)
 	if err != nil {
 		return err
 	}
