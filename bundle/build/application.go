@@ -90,7 +90,8 @@ func Open(ctx context.Context, source Source) (*Application, manifest.Warnings, 
 	}
 	a := &Application{source: source, folder: folder, root: root, files: files}
 	if err := a.read(ctx, name); err != nil {
-		return nil, a.warnings, errors.Join(err, root.Close())
+		_ = root.Close() // it was read only
+		return nil, a.warnings, err
 	}
 	return a, a.warnings, nil
 }

@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -59,6 +61,10 @@ type builder struct {
 	sources  bundle.Sources
 	files    bundle.Files
 	result   Result
+	// requests are the images that were pulled, to pull them again if one turns
+	// out to be damaged.
+	requests []pull.Request
+	places   map[string][]discovery.Place
 }
 
 // Build makes the bundle. Its file appears under its name only when it is
@@ -86,6 +92,7 @@ func (a *Application) Build(ctx context.Context, options Options) (Result, error
 	if b.cache, err = pull.OpenCache(options.StateDir); err != nil {
 		return Result{}, err
 	}
+	defer b.cache.Close()
 	b.sources = bundle.Sources{b.files, b.cache}
 	b.contents = bundle.Contents{
 		Name: string(a.Manifest.Metadata.Name), Version: string(a.Manifest.Metadata.ResourceVersion),
@@ -94,7 +101,20 @@ func (a *Application) Build(ctx context.Context, options Options) (Result, error
 	if err := b.run(ctx); err != nil {
 		return Result{}, err
 	}
-	return b.result, nil
+	return b.result, b.prune(ctx)
+}
+
+// keepUnused is how long the cache keeps what no build uses.
+const keepUnused = 30 * 24 * time.Hour
+
+// prune removes what has not been used for long, unless another build uses the
+// cache.
+func (b *builder) prune(ctx context.Context) error {
+	_, err := b.cache.Prune(ctx, pull.Pruning{Unused: keepUnused})
+	if err != nil && !errors.Is(err, pull.ErrInUse) {
+		return fmt.Errorf("the bundle is complete; prune the cache: %w", err)
+	}
+	return nil
 }
 
 // checkOutput refuses what cannot be written before anything is done.
@@ -140,16 +160,20 @@ func (b *builder) run(ctx context.Context) error {
 	}
 	defer folder.Close()
 	b.steps.next("Generating the cluster snapshot")
-	if err := b.addSBOM(ctx); err != nil {
-		return err
-	}
 	b.contents.Source = b.sources
-	draft, err := bundle.Plan(ctx, b.contents)
+	var draft *bundle.Draft
+	err = b.mending(ctx, func() error {
+		if err := b.addSBOM(ctx); err != nil {
+			return err
+		}
+		draft, err = bundle.Plan(ctx, b.contents)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	b.steps.next("Saving the snapshot as " + b.result.Path)
-	return b.save(ctx, draft)
+	return b.mending(ctx, func() error { return b.save(ctx, draft) })
 }
 
 // addRuntime gets the target runtime and the program gravity.
@@ -183,7 +207,10 @@ func (b *builder) addImages(ctx context.Context) error {
 		b.steps.detail(fmt.Sprintf("Will not embed %s, which %s names: list it in an ImageSet if a pod runs it",
 			suspect.Name, suspect.Places[0].Position()))
 	}
-	images, err := b.pull(ctx, found.Images)
+	if err := b.locate(ctx, found.Images); err != nil {
+		return err
+	}
+	images, err := b.pull(ctx)
 	if err != nil {
 		return err
 	}
@@ -235,6 +262,34 @@ func (b *builder) save(ctx context.Context, draft *bundle.Draft) error {
 	_ = record.write(b.result.Path, draft.Digest())
 	return nil
 }
+
+// mending does something that reads the cache. What turns out to be damaged
+// there is pulled again, and the thing done once more.
+func (b *builder) mending(ctx context.Context, do func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := do()
+		damaged, ok := errors.AsType[*bundle.DamagedError](err)
+		if !ok || attempt == maxMending {
+			return err
+		}
+		b.steps.detail(fmt.Sprintf("Pulling again what is damaged in the cache: %s", damaged.Digest))
+		if err := b.cache.Drop(ctx, damaged.Digest); err != nil {
+			return err
+		}
+		if _, ok := b.runtimes.(registryRuntimes); ok {
+			if _, _, err := b.runtimes.Fetch(ctx, b.Runtime, b.cache, b.pullOptions()); err != nil {
+				return err
+			}
+		}
+		if _, err := b.pull(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// maxMending is how often something is tried that meets damaged blobs: each time
+// it names the first one only.
+const maxMending = 10
 
 // addSBOM is to come.
 func (b *builder) addSBOM(context.Context) error { return nil }

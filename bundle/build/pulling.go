@@ -10,6 +10,8 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
 
 // dockerKeychain has the credentials of docker, with its helpers.
@@ -60,17 +62,34 @@ func (b *builder) Pulled(event pull.Event) {
 	b.steps.transfer(event.Done, event.Total)
 }
 
-// pull brings images into the cache.
-func (b *builder) pull(ctx context.Context, images []discovery.Image) ([]pull.Image, error) {
-	requests := make([]pull.Request, len(images))
-	places := make(map[string][]discovery.Place, len(images))
-	for i, image := range images {
-		requests[i] = pull.Request{Reference: image.Name}
-		places[image.Name] = image.Places
-	}
-	pulled, err := b.cache.Pull(ctx, requests, b.pullOptions())
+// locate decides for each image where it comes from.
+func (b *builder) locate(ctx context.Context, images []discovery.Image) error {
+	names, err := pull.ReadNames(ctx, b.options.Images...)
 	if err != nil {
-		return nil, withPlaces(err, places)
+		return err
+	}
+	b.places = make(map[string][]discovery.Place, len(images))
+	for _, image := range images {
+		from, err := names.Find(image.Name)
+		if err != nil {
+			return err
+		}
+		b.places[image.Name] = image.Places
+		if from == nil && image.Reference.Context().RegistryStr() == runtime.Host {
+			err := &pull.Error{Reference: image.Name, Action: "find image", Err: errors.New("no registry answers to " + runtime.Host)}
+			return cli.WithHint(&ImageError{Cause: err, Places: image.Places},
+				"name the OCI layout that has the image by --images-from; 'make example-images' builds those of the examples")
+		}
+		b.requests = append(b.requests, pull.Request{Reference: image.Name, From: from})
+	}
+	return nil
+}
+
+// pull brings the images into the cache.
+func (b *builder) pull(ctx context.Context) ([]pull.Image, error) {
+	pulled, err := b.cache.Pull(ctx, b.requests, b.pullOptions())
+	if err != nil {
+		return nil, withPlaces(err, b.places)
 	}
 	return pulled, nil
 }
