@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -124,4 +125,68 @@ func writeRuntimes(folder string) error {
 		}
 	}
 	return nil
+}
+
+// writeImage writes an image with a name to a layout or a docker-archive.
+func writeImage(kind, reference, path string) error {
+	ref, err := name.NewTag(reference)
+	if err != nil {
+		return err
+	}
+	image := simpleImage(reference, "amd64")
+	if kind == "archive" {
+		return tarball.WriteToFile(path, ref, image)
+	}
+	written, err := layout.Write(path, empty.Index)
+	if err != nil {
+		return err
+	}
+	return written.AppendImage(image, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": reference}))
+}
+
+// damageFiles changes a bit of every file in a folder.
+func damageFiles(folder string) error {
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		path := filepath.Join(folder, file.Name())
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		content[0] ^= 1
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pushIndex copies an index of a layout to a registry.
+func pushIndex(folder, wanted, reference string) error {
+	index, err := layout.ImageIndexFromPath(folder)
+	if err != nil {
+		return err
+	}
+	listed, err := index.IndexManifest()
+	if err != nil {
+		return err
+	}
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return err
+	}
+	for _, manifest := range listed.Manifests {
+		if manifest.Annotations["org.opencontainers.image.ref.name"] != wanted {
+			continue
+		}
+		found, err := index.ImageIndex(manifest.Digest)
+		if err != nil {
+			return err
+		}
+		return remote.WriteIndex(ref, found)
+	}
+	return fmt.Errorf("no index %s", wanted)
 }
