@@ -144,7 +144,7 @@ func TestBuildKilled(t *testing.T) {
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(time.Duration(random.IntN(200))*time.Millisecond, func() { _ = command.Process.Kill() })
+		timer := time.AfterFunc(time.Duration(random.IntN(200+100*attempt))*time.Millisecond, func() { _ = command.Process.Kill() })
 		err := command.Wait()
 		timer.Stop()
 		if err == nil {
