@@ -57,8 +57,8 @@ bytes. The file appears under its name only when it is complete.`,
 	set.IntVar(&flags.parallel, "parallel", 0, fmt.Sprintf("how many transfers run at once (default %d)", pull.DefaultParallel))
 	set.BoolVar(&flags.allPlatforms, "all-platforms", false, "keep images for other platforms, too")
 	set.StringArrayVar(&flags.mirrors, "mirror", nil, "ask a mirror before a registry, as `HOST=MIRROR` or HOST=MIRROR/PATH; repeatable")
-	set.StringArrayVar(&flags.imagesFrom, "images-from", nil, "look for images there before their registries: an OCI layout, a docker-archive,\n"+
-		"or docker-daemon:`SOURCE` with its socket; repeatable")
+	set.StringArrayVar(&flags.imagesFrom, "images-from", nil, "`SOURCE` of images before their registries: an OCI layout, a docker-archive,\n"+
+		"or docker-daemon:[SOCKET]; repeatable")
 	set.StringVar(&flags.gravity, "gravity", "", "the `FILE` of the program gravity (default beside tele)")
 	set.StringVar(&flags.stateDir, "state-dir", "", "the `FOLDER` of the cache, which several builds may share")
 	set.BoolVarP(&flags.quiet, "quiet", "q", false, "print only the digest of the bundle")
