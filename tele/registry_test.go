@@ -1,6 +1,8 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -88,7 +90,19 @@ func pushImage(reference string, image v1.Image) error {
 
 // simpleImage has one layer, the same each time.
 func simpleImage(text, architecture string) v1.Image {
-	image, err := mutate.AppendLayers(empty.Image, static.NewLayer([]byte("layer of "+text+" for "+architecture), types.OCILayer))
+	var layer bytes.Buffer
+	archive := tar.NewWriter(&layer)
+	for _, file := range [][2]string{
+		{"what", text + " for " + architecture},
+		{"var/lib/dpkg/status", "Package: example\nStatus: install ok installed\nVersion: 1.2-3\nArchitecture: all\n"},
+	} {
+		if err := archive.WriteHeader(&tar.Header{Name: file[0], Mode: 0o644, Size: int64(len(file[1]))}); err != nil {
+			panic(err)
+		}
+		_, _ = archive.Write([]byte(file[1])) // to memory
+	}
+	_ = archive.Close()
+	image, err := mutate.AppendLayers(empty.Image, static.NewLayer(layer.Bytes(), types.OCIUncompressedLayer))
 	if err != nil {
 		panic(err)
 	}

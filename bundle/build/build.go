@@ -30,6 +30,11 @@ type Options struct {
 	StateDir string
 	// Images are where images are looked for before their registries.
 	Images []pull.Source
+	// Packages adds the distributions' packages inside images to the bill of
+	// materials; layers are read for it, each once.
+	Packages bool
+	// Created is the time in the bill of materials, the only one in a bundle.
+	Created time.Time
 	// Pull says how images are pulled; Platform is that of the source, and
 	// Progress is not used.
 	Pull pull.Options
@@ -110,6 +115,9 @@ const keepUnused = 30 * 24 * time.Hour
 // prune removes what has not been used for long, unless another build uses the
 // cache.
 func (b *builder) prune(ctx context.Context) error {
+	if err := b.cache.Close(); err != nil {
+		return fmt.Errorf("the bundle is complete; close the cache: %w", err)
+	}
 	_, err := b.cache.Prune(ctx, pull.Pruning{Unused: keepUnused})
 	if err != nil && !errors.Is(err, pull.ErrInUse) {
 		return fmt.Errorf("the bundle is complete; prune the cache: %w", err)
@@ -160,7 +168,6 @@ func (b *builder) run(ctx context.Context) error {
 	}
 	defer folder.Close()
 	b.steps.next("Generating the cluster snapshot")
-	b.contents.Source = b.sources
 	var draft *bundle.Draft
 	err = b.mending(ctx, func() error {
 		if err := b.addSBOM(ctx); err != nil {
@@ -290,9 +297,6 @@ func (b *builder) mending(ctx context.Context, do func() error) error {
 // maxMending is how often something is tried that meets damaged blobs: each time
 // it names the first one only.
 const maxMending = 10
-
-// addSBOM is to come.
-func (b *builder) addSBOM(context.Context) error { return nil }
 
 // readSmall reads a manifest or an index, and checks it.
 func readSmall(ctx context.Context, source bundle.BlobSource, digest v1.Hash) ([]byte, error) {
