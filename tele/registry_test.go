@@ -5,8 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -54,7 +53,7 @@ func buildGravity(t *testing.T) string {
 // shop/web:1.0, shop/web:1.1, shop/db:2 (for two platforms) and library/tool:1,
 // and a layout with runtimes, as $TELE_RUNTIMES.
 func startRegistry(env *testscript.Env) error {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
 	env.Defer(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	env.Setenv("registry", host)

@@ -96,7 +96,7 @@ func (b *builder) pull(ctx context.Context) ([]pull.Image, error) {
 
 // withPlaces adds to each image that failed who asks for it.
 func withPlaces(err error, places map[string][]discovery.Place) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the joined error itself
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return err
 	}
