@@ -88,8 +88,7 @@ func runCheck(ctx context.Context, command *cobra.Command, flags checkFlags, pat
 		return fmt.Errorf("this machine: %w", err)
 	}
 	checks, err := preflight.Checks(options)
-	var unknown *preflight.UnknownCheckError
-	if errors.As(err, &unknown) {
+	if unknown, ok := errors.AsType[*preflight.UnknownCheckError](err); ok {
 		return cli.WithHint(cli.Usagef("--skip-check: no check has the name %q", unknown.Name),
 			"the checks are %s", strings.Join(unknown.Known, ", "))
 	}

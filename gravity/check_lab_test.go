@@ -55,8 +55,7 @@ func checkOn(t *testing.T, machine *lab.Machine, args ...string) (map[string]rep
 	t.Helper()
 	result, err := machine.Run(t.Context(), lab.Command{Args: append([]string{"/root/gravity", "check", "-o", "json"}, args...)})
 	code := 0
-	var failed *lab.CommandError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*lab.CommandError](err); ok {
 		code = failed.ExitCode
 	} else if err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func looksLikeBundle(path string) (bool, error) {
 	const magic, magicAt = "ustar", 257
 	head := make([]byte, magicAt+len(magic))
 	if _, err := io.ReadFull(file, head); err != nil {
-		return false, nil //nolint:nilerr // it is shorter than the head of a tar
+		return false, nil // it is shorter than the head of a tar
 	}
 	return string(head[magicAt:]) == magic, nil
 }

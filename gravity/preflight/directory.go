@@ -114,8 +114,8 @@ func (o *Options) checkTempDir(context.Context) (finding, error) {
 	const wanted = "writable, without noexec"
 	info, err := os.Stat(o.Machine.path(o.TempDir))
 	if err != nil || !info.IsDir() {
-		return passed("%s is no directory", o.TempDir).want(wanted).
-			unless(false, "mkdir --mode=1777 %s, or set TMPDIR", o.TempDir), nil //nolint:nilerr // that is the finding
+		return passed("%s is no directory", o.TempDir).want(wanted). //nolint:nilerr // that is the finding
+										unless(false, "mkdir --mode=1777 %s, or set TMPDIR", o.TempDir), nil
 	}
 	dir, err := o.Machine.existing(o.TempDir)
 	if err != nil {

@@ -140,8 +140,8 @@ func (m *Machine) listeners() ([]socket, error) {
 		protocol manifest.Protocol
 		read     func() ([]socket, error)
 	}{
-		{"tcp", manifest.ProtocolTCP, func() ([]socket, error) { return tcpSockets(proc.NetTCP()) }},
-		{"tcp6", manifest.ProtocolTCP, func() ([]socket, error) { return tcpSockets(proc.NetTCP6()) }},
+		{"tcp", manifest.ProtocolTCP, func() ([]socket, error) { return tcpSockets(proc.NetTCP()) }},   //nolint:staticcheck // netlink needs tcp_diag, which kernels may lack
+		{"tcp6", manifest.ProtocolTCP, func() ([]socket, error) { return tcpSockets(proc.NetTCP6()) }}, //nolint:staticcheck // likewise
 		{"udp", manifest.ProtocolUDP, func() ([]socket, error) { return udpSockets(proc.NetUDP()) }},
 		{"udp6", manifest.ProtocolUDP, func() ([]socket, error) { return udpSockets(proc.NetUDP6()) }},
 	} {

@@ -70,7 +70,7 @@ func query(ctx context.Context, server netip.AddrPort, host string) (string, err
 	}
 	connection, err := new(net.Dialer).DialContext(ctx, "udp", server.String())
 	if err != nil {
-		return "unreachable", nil //nolint:nilerr // it fails at once, so nobody waits
+		return "unreachable", nil // it fails at once, so nobody waits
 	}
 	defer connection.Close()
 	defer context.AfterFunc(ctx, func() { _ = connection.SetDeadline(time.Now()) })()

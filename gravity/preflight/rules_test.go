@@ -37,12 +37,18 @@ func requires(requirements manifest.Requirements) func(*Options) {
 var rules = []rule{
 	{name: "not root", machine: func(m *Machine) { m.UID = 1000 }, check: "root", status: StatusFailed, measured: "1000"},
 	{name: "other architecture", machine: func(m *Machine) { m.Architecture = "arm64" }, check: "architecture", status: StatusFailed},
-	{name: "other system", options: requires(manifest.Requirements{OS: []manifest.OS{{Name: "rhel", Versions: []string{"9"}}}}),
-		check: "operating-system", status: StatusFailed, measured: "debian 12"},
-	{name: "prefix of a version", options: requires(manifest.Requirements{OS: []manifest.OS{{Name: "Debian", Versions: []string{"1"}}}}),
-		check: "operating-system", status: StatusFailed},
-	{name: "one of two systems", options: requires(manifest.Requirements{OS: []manifest.OS{{Name: "rhel"}, {Name: "debian"}}}),
-		check: "operating-system", status: StatusPassed},
+	{
+		name: "other system", options: requires(manifest.Requirements{OS: []manifest.OS{{Name: "rhel", Versions: []string{"9"}}}}),
+		check: "operating-system", status: StatusFailed, measured: "debian 12",
+	},
+	{
+		name: "prefix of a version", options: requires(manifest.Requirements{OS: []manifest.OS{{Name: "Debian", Versions: []string{"1"}}}}),
+		check: "operating-system", status: StatusFailed,
+	},
+	{
+		name: "one of two systems", options: requires(manifest.Requirements{OS: []manifest.OS{{Name: "rhel"}, {Name: "debian"}}}),
+		check: "operating-system", status: StatusPassed,
+	},
 	{name: "no os-release", files: map[string]string{"/etc/os-release": ""}, check: "operating-system", status: StatusFailed, measured: "not measured"},
 	{name: "no systemd", files: map[string]string{"/proc/1/comm": "init\n"}, check: "systemd", status: StatusFailed, measured: "init"},
 	{name: "old systemd", machine: func(m *Machine) {
@@ -81,10 +87,14 @@ var rules = []rule{
 	{name: "no wireguard", options: func(o *Options) { o.Network = manifest.NetworkWireGuard }, check: "wireguard-module", status: StatusFailed},
 	{name: "no ebtables", options: func(o *Options) { o.HairpinMode = manifest.HairpinPromiscuousBridge }, check: "ebtables-module", status: StatusFailed},
 	{name: "forwarding off", files: map[string]string{"/etc/sysctl.conf": "net/ipv4/ip_forward = 0\n"}, check: "sysctl-forwarding", status: StatusWarning, measured: "/etc/sysctl.conf"},
-	{name: "forwarding off and on", files: map[string]string{"/etc/sysctl.d/1.conf": "net.ipv4.ip_forward=0\n", "/etc/sysctl.d/2.conf": "net.ipv4.ip_forward=1\n"},
-		check: "sysctl-forwarding", status: StatusPassed},
-	{name: "hidden file", files: map[string]string{"/usr/lib/sysctl.d/1.conf": "net.ipv4.ip_forward=0\n", "/etc/sysctl.d/1.conf": "# nothing\n"},
-		check: "sysctl-forwarding", status: StatusPassed},
+	{
+		name: "forwarding off and on", files: map[string]string{"/etc/sysctl.d/1.conf": "net.ipv4.ip_forward=0\n", "/etc/sysctl.d/2.conf": "net.ipv4.ip_forward=1\n"},
+		check: "sysctl-forwarding", status: StatusPassed,
+	},
+	{
+		name: "hidden file", files: map[string]string{"/usr/lib/sysctl.d/1.conf": "net.ipv4.ip_forward=0\n", "/etc/sysctl.d/1.conf": "# nothing\n"},
+		check: "sysctl-forwarding", status: StatusPassed,
+	},
 	{name: "few watches", files: map[string]string{"/etc/sysctl.d/1.conf": "fs.inotify.max_user_watches=100\n"}, check: "sysctl-inotify", status: StatusWarning},
 	{name: "cgroup 1", files: map[string]string{"/proc/self/mountinfo": versionOne("rw", "cpu,cpuacct", "cpuset", "memory", "pids")}, check: "cgroup-version", status: StatusWarning, measured: "1"},
 	{name: "controllers of cgroup 1", files: map[string]string{"/proc/self/mountinfo": versionOne("rw", "cpu,cpuacct", "cpuset", "memory", "pids")}, check: "cgroup-controllers", status: StatusPassed},
@@ -92,14 +102,20 @@ var rules = []rule{
 	{name: "read-only cgroups", files: map[string]string{"/proc/self/mountinfo": versionOne("ro", "cpu", "cpuset", "memory", "pids")}, check: "cgroup-mounts", status: StatusFailed},
 	{name: "no cgroups", files: map[string]string{"/proc/self/mountinfo": mountLine("/", "ext4", "rw", "rw")}, check: "cgroup-mounts", status: StatusFailed},
 	{name: "port of the registry", files: map[string]string{"/proc/net/tcp": socketHeader + socketLine("00000000:1388", "0A", 500)}, check: "ports", status: StatusFailed, measured: "5000/tcp (the registry) is used by sshd (pid 40)"},
-	{name: "port of a worker's neighbour", files: map[string]string{"/proc/net/tcp": socketHeader + socketLine("00000000:1388", "0A", 500)},
-		options: func(o *Options) { o.Profile.ServiceRole = manifest.RoleNode }, check: "ports", status: StatusPassed},
+	{
+		name: "port of a worker's neighbour", files: map[string]string{"/proc/net/tcp": socketHeader + socketLine("00000000:1388", "0A", 500)},
+		options: func(o *Options) { o.Profile.ServiceRole = manifest.RoleNode }, check: "ports", status: StatusPassed,
+	},
 	{name: "connection from a port", files: map[string]string{"/proc/net/tcp": socketHeader + socketLine("00000000:1388", "01", 500)}, check: "ports", status: StatusPassed},
 	{name: "vxlan's port", files: map[string]string{"/proc/net/udp": socketHeader + socketLine("00000000:2118", "07", 900)}, check: "ports", status: StatusFailed, measured: "8472/udp (VXLAN) is used by no process here"},
-	{name: "another resolver's address", files: map[string]string{"/proc/net/udp": socketHeader + socketLine("3500007F:0035", "07", 500)},
-		options: func(o *Options) { o.DNSAddress = netip.MustParseAddr("127.0.0.2") }, check: "ports", status: StatusPassed},
-	{name: "the resolver's address", files: map[string]string{"/proc/net/udp": socketHeader + socketLine("00000000:0035", "07", 500)},
-		options: func(o *Options) { o.DNSAddress = netip.MustParseAddr("127.0.0.2") }, check: "ports", status: StatusFailed, measured: "53/udp"},
+	{
+		name: "another resolver's address", files: map[string]string{"/proc/net/udp": socketHeader + socketLine("3500007F:0035", "07", 500)},
+		options: func(o *Options) { o.DNSAddress = netip.MustParseAddr("127.0.0.2") }, check: "ports", status: StatusPassed,
+	},
+	{
+		name: "the resolver's address", files: map[string]string{"/proc/net/udp": socketHeader + socketLine("00000000:0035", "07", 500)},
+		options: func(o *Options) { o.DNSAddress = netip.MustParseAddr("127.0.0.2") }, check: "ports", status: StatusFailed, measured: "53/udp",
+	},
 	{name: "profile's port", options: requires(manifest.Requirements{Network: manifest.Network{Ports: []manifest.Ports{
 		{Protocol: manifest.ProtocolTCP, Ranges: []manifest.PortRange{{First: 20, Last: 30}}},
 	}}}), check: "profile-ports", status: StatusFailed, measured: "22/tcp (the application) is used by sshd (pid 40)"},

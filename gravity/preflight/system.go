@@ -111,7 +111,7 @@ func (o *Options) checkHostnameResolution(ctx context.Context) (finding, error) 
 	found, err := o.Machine.Lookup(ctx, name)
 	if err != nil {
 		return passed("%s does not resolve: nothing after %s", name, round(time.Since(start))).
-			unless(false, "%s", remedy), nil //nolint:nilerr // that it does not resolve is the finding
+			unless(false, "%s", remedy), nil
 	}
 	links, err := o.Machine.Links()
 	if err != nil {
