@@ -121,6 +121,7 @@ func (f checkFlags) options() (preflight.Options, error) {
 		if options.AdvertiseAddress, err = netip.ParseAddr(f.advertise); err != nil {
 			return options, cli.Usagef("--advertise-addr: %q is no IP address", f.advertise)
 		}
+		options.AdvertiseAddress = options.AdvertiseAddress.Unmap()
 	}
 	if options.PodNetwork, err = netip.ParsePrefix(f.podCIDR); err != nil {
 		return options, cli.Usagef("--pod-network-cidr: %q is no network such as %s", f.podCIDR, preflight.DefaultPodNetwork)

@@ -70,9 +70,12 @@ func (o *Options) checkMemory(context.Context) (finding, error) {
 		wanted.Min = defaultMemory
 	}
 	got := *info.MemTotalBytes
-	found := passed("%s", size(got)).want("at least %s, less %d%% that the kernel may keep", capacity(wanted.Min), memoryTolerance)
-	if wanted.Max > 0 {
+	found := passed("%s", size(got))
+	switch {
+	case wanted.Max > 0:
 		found = found.want("%s to %s", capacity(wanted.Min), capacity(wanted.Max))
+	case wanted.Min > 0:
+		found = found.want("at least %s, less %d%% that the kernel may keep", capacity(wanted.Min), memoryTolerance)
 	}
 	// Divided first, so that no size overflows.
 	enough := got >= uint64(wanted.Min)/100*(100-memoryTolerance)

@@ -43,8 +43,8 @@ func kernelVersion(release string) (major, minor int, err error) {
 }
 
 // The settings of the kernel are the runtime's own to make: it applies them
-// whenever it starts. What a check can find is that the machine makes others,
-// which win when the two meet.
+// whenever it starts. What a check can find is that a file of the machine says
+// otherwise, which counts again whenever somebody runs sysctl --system.
 
 func (o *Options) checkForwarding(context.Context) (finding, error) {
 	return o.checkSetting("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding")
@@ -70,7 +70,7 @@ func (o *Options) checkSetting(names ...string) (finding, error) {
 	for _, name := range names {
 		if set, ok := settings[name]; ok && set.value == "0" {
 			return passed("%s sets %s = 0", set.file, name).want("1, which the cluster sets when it starts").
-				unless(false, "remove it from %s, which undoes what the cluster sets", set.file), nil
+				unless(false, "remove it from %s, since sysctl --system would undo what the cluster sets", set.file), nil
 		}
 	}
 	return passed("%s is %s, and no file switches it off", names[0], now), nil
@@ -101,7 +101,7 @@ func (o *Options) checkInotify(context.Context) (finding, error) {
 		set, ok := settings[limit.name]
 		if value, err := strconv.Atoi(set.value); ok && err == nil && value < limit.min {
 			return passed("%s sets %s = %d", set.file, limit.name, value).want("at least %d", limit.min).
-				unless(false, "remove it from %s, which undoes what the cluster sets", set.file), nil
+				unless(false, "remove it from %s, since sysctl --system would undo what the cluster sets", set.file), nil
 		}
 	}
 	return passed("%s; the cluster raises them when it starts", strings.Join(measured, ", ")), nil

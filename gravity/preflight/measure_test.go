@@ -57,6 +57,9 @@ func TestQuery(t *testing.T) {
 	if got, err := query(t.Context(), server(t, false), "node-1"); err != nil || got != "serverfailure" {
 		t.Errorf("a server that fails: %q, %v", got, err)
 	}
+	if got, err := query(t.Context(), server(t, false), "a..b"); err != nil || got != "serverfailure" {
+		t.Errorf("a name that is none: %q, %v", got, err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if got, err := query(ctx, server(t, true), "node-1"); err == nil {

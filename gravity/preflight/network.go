@@ -7,8 +7,8 @@ import (
 	"net/netip"
 )
 
-// advertise is the address that other nodes reach this one at, and whether one
-// was asked for.
+// advertise is the address that other nodes reach this one at; it is not valid
+// if there is none.
 func (o *Options) advertise() (netip.Addr, error) {
 	if o.AdvertiseAddress.IsValid() {
 		return o.AdvertiseAddress, nil
@@ -149,7 +149,11 @@ func (m *Machine) networks() ([]hostNetwork, error) {
 	}
 	for _, route := range routes {
 		if !route.Default() {
-			found = append(found, hostNetwork{fmt.Sprintf("the route to %s on %s", route.To, route.Link), route.To.Masked()})
+			what := fmt.Sprintf("the route to %s", route.To)
+			if route.Link != "" { // unreachable networks have none
+				what += " on " + route.Link
+			}
+			found = append(found, hostNetwork{what, route.To.Masked()})
 		}
 	}
 	return found, nil

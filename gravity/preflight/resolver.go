@@ -55,16 +55,10 @@ func (o *Options) checkResolver(ctx context.Context) (finding, error) {
 func query(ctx context.Context, server netip.AddrPort, host string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolverLimit)
 	defer cancel()
-	name, err := dnsmessage.NewName(strings.TrimSuffix(host, ".") + ".")
+	packet, err := question(host)
 	if err != nil {
-		return "", err
+		packet, err = question("localhost") // the host has no name that DNS could have
 	}
-	const id = 4711
-	message := dnsmessage.Message{
-		Header:    dnsmessage.Header{ID: id, RecursionDesired: true},
-		Questions: []dnsmessage.Question{{Name: name, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}},
-	}
-	packet, err := message.Pack()
 	if err != nil {
 		return "", err
 	}
@@ -85,10 +79,25 @@ func query(ctx context.Context, server netip.AddrPort, host string) (string, err
 		}
 		var parser dnsmessage.Parser
 		header, err := parser.Start(buffer[:n])
-		if err == nil && header.ID == id && header.Response {
+		if err == nil && header.ID == questionID && header.Response {
 			return strings.ToLower(strings.TrimPrefix(header.RCode.String(), "RCode")), nil
 		}
 	}
+}
+
+const questionID = 4711
+
+// question asks for the address of a host.
+func question(host string) ([]byte, error) {
+	name, err := dnsmessage.NewName(strings.TrimSuffix(host, ".") + ".")
+	if err != nil {
+		return nil, err
+	}
+	message := dnsmessage.Message{
+		Header:    dnsmessage.Header{ID: questionID, RecursionDesired: true},
+		Questions: []dnsmessage.Question{{Name: name, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}},
+	}
+	return message.Pack()
 }
 
 // refusal tells an error that comes at once from silence.
