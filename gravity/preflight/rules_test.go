@@ -76,6 +76,19 @@ var rules = []rule{
 			return "type=AVC msg=audit(1.2:3): avc:  denied  { execute } for comm=\"(gravity)\"\ntype=AVC denied other\n", nil
 		}
 	}, check: "selinux", status: StatusWarning, measured: "1 recent denial that"},
+	{
+		name: "enforcing without auditd", files: map[string]string{"/sys/fs/selinux/enforce": "1"},
+		machine: func(m *Machine) {
+			m.Output = func(_ context.Context, name string, _ ...string) (string, error) {
+				if name != "journalctl" {
+					return "", exec.ErrNotFound
+				}
+				return "audit: avc:  denied  { read } for comm=gravity\nother\naudit: avc:  denied  { write } for path=/var/lib/gravity\n", nil
+			}
+		},
+		check: "selinux", status: StatusWarning, measured: "2 recent denials that",
+	},
+	{name: "enforcing, no log", files: map[string]string{"/sys/fs/selinux/enforce": "1"}, check: "selinux", status: StatusWarning, measured: "no recent denials"},
 	{name: "permissive", files: map[string]string{"/sys/fs/selinux/enforce": "0"}, check: "selinux", status: StatusPassed},
 	{name: "firewalld", files: map[string]string{"/proc/9/comm": "firewalld\n"}, check: "firewall", status: StatusWarning, measured: "pid 9"},
 	{name: "ufw", files: map[string]string{"/etc/ufw/ufw.conf": "# c\nENABLED=yes\n"}, check: "firewall", status: StatusWarning},

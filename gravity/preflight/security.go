@@ -37,9 +37,13 @@ func (o *Options) checkSELinux(ctx context.Context) (finding, error) {
 const maxDenials = 3
 
 // denials are the lines of the audit log of the last ten minutes that name
-// gravity. There are none where the log cannot be searched.
+// gravity; where there is no auditd, the kernel's log has them. There are none
+// where neither can be searched.
 func (o *Options) denials(ctx context.Context) ([]string, error) {
 	output, err := o.Machine.Output(ctx, "ausearch", "--message", "avc", "--start", "recent", "--raw")
+	if errors.Is(err, exec.ErrNotFound) {
+		output, err = o.Machine.Output(ctx, "journalctl", "--dmesg", "--since=-10min", "--output=cat", "--no-pager")
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrNotFound) {
 		return nil, err
