@@ -19,6 +19,6 @@ func newCommand() *cobra.Command {
 		Use:   "gravity",
 		Short: "Install and run a Gravity cluster",
 	}
-	root.AddCommand(cli.NewVersionCommand("gravity"))
+	root.AddCommand(newCheckCommand(), cli.NewVersionCommand("gravity"))
 	return root
 }
