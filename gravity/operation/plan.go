@@ -142,3 +142,16 @@ func PackageOf(version string) string { return packagePrefix + version }
 func (p *Plan) GravityVersion() string {
 	return p.GravityPackage[strings.LastIndexByte(p.GravityPackage, ':')+1:]
 }
+
+// MarshalYAML shows the executor's data as what it is, not as bytes.
+func (d *Data) MarshalYAML() (any, error) {
+	shown := struct {
+		Server     *Server `yaml:",omitempty"`
+		ExecServer *Server `yaml:",omitempty"`
+		Config     any     `yaml:",omitempty"`
+	}{Server: d.Server, ExecServer: d.ExecServer}
+	if d.Config == nil {
+		return shown, nil
+	}
+	return shown, json.Unmarshal(d.Config, &shown.Config)
+}

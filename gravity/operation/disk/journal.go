@@ -18,6 +18,7 @@ type journal struct {
 	id     string
 	out    file
 	lock   *flock.Flock
+	size   int
 	broken error
 }
 
@@ -37,13 +38,13 @@ func (s *Store) Open(_ context.Context, operationID string) (operation.Journal, 
 	case !locked:
 		return nil, errors.Join(lockedBy(path), lock.Close())
 	}
-	out, err := openChangelog(filepath.Join(dir, changelogName))
+	out, size, err := openChangelog(filepath.Join(dir, changelogName))
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	// Only for the message of others.
 	_ = os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
-	return &journal{id: operationID, out: s.wrap(out), lock: lock}, nil
+	return &journal{id: operationID, out: s.wrap(out), lock: lock, size: size}, nil
 }
 
 func lockedBy(path string) error {
@@ -55,14 +56,14 @@ func lockedBy(path string) error {
 
 // openChangelog opens a changelog to write to its end, without what a process
 // left there that died while it wrote.
-func openChangelog(path string) (*os.File, error) {
+func openChangelog(path string) (out *os.File, size int, err error) {
 	_, good, err := readChangelog(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	// What is good may still be in the machine's memory only, if its process
 	// died between writing and syncing.
@@ -71,9 +72,9 @@ func openChangelog(path string) (*os.File, error) {
 		err = f.Sync()
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, 0, errors.Join(err, f.Close())
 	}
-	return f, nil
+	return f, good, nil
 }
 
 // Append writes an entry and syncs it. After an error nothing can be appended
@@ -89,6 +90,10 @@ func (j *journal) Append(_ context.Context, entry operation.Entry) error {
 	if err != nil {
 		return err
 	}
+	if j.size+len(line) > maxChangelog {
+		return fmt.Errorf("changelog of operation %s would have more than %d bytes", j.id, maxChangelog)
+	}
+	j.size += len(line)
 	_, err = j.out.Write(line)
 	if err == nil {
 		err = j.out.Sync()
