@@ -153,5 +153,6 @@ func (d *Data) MarshalYAML() (any, error) {
 	if d.Config == nil {
 		return shown, nil
 	}
-	return shown, json.Unmarshal(d.Config, &shown.Config)
+	err := json.Unmarshal(d.Config, &shown.Config)
+	return shown, err
 }
