@@ -226,10 +226,11 @@ func TestCrash(t *testing.T) {
 	random := seeded(t)
 	dir := fresh(t)
 	total, _ := run(t, dir, "resume", 0)
+	t.Logf("%d points", total)
 	if diff := cmp.Diff(after, machine.Prune(files(t, dir))); diff != "" {
 		t.Fatalf("without a crash (-want +got):\n%s", diff)
 	}
-	for _, die := range points(random, total, 15) {
+	for _, die := range points(random, total, 40) {
 		for _, action := range []string{"resume", "rollback"} {
 			again := random.IntN(total) // the second time; often later than there are points
 			t.Run(fmt.Sprint(die, action, again), func(t *testing.T) {
