@@ -20,7 +20,7 @@ func (e *Engine) executeParallel(ctx context.Context, group []*node, limit int, 
 	results := make(chan result)
 	waiting, running := slices.Clone(group), 0
 	ended := map[*node]bool{} // true if completed
-	var problems []error
+	problems := make([]error, len(group)) // in the order of the plan
 	for {
 		for running < limit && ctx.Err() == nil {
 			next := slices.IndexFunc(waiting, func(n *node) bool { return e.ready(n, group, ended) })
@@ -38,14 +38,13 @@ func (e *Engine) executeParallel(ctx context.Context, group []*node, limit int, 
 		got := <-results
 		running--
 		ended[got.node] = got.err == nil
-		if got.err != nil {
-			problems = append(problems, got.err)
-		}
+		problems[slices.Index(group, got.node)] = got.err
 	}
-	if len(waiting) > 0 && len(problems) == 0 {
-		problems = append(problems, fmt.Errorf("execute phase %q: %w", waiting[0].phase.ID, context.Cause(ctx)))
+	err := errors.Join(problems...)
+	if err == nil && len(waiting) > 0 {
+		err = fmt.Errorf("execute phase %q: %w", waiting[0].phase.ID, context.Cause(ctx))
 	}
-	return errors.Join(problems...)
+	return err
 }
 
 // ready tells whether all phases of the group have completed that the phase, or

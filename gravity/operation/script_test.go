@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +32,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //
 // The output is what executors were called for, events, and the error. A crash
 // loses what would be stored after it; the next command is another process.
-// This node is n1.
+// The option sorted sorts the output of phases that run at the same time. This
+// node is n1.
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/script", func(t *testing.T, path string) {
 		s := &script{t: t, behavior: map[string]map[string]string{}, agents: map[string]bool{}}
@@ -89,6 +91,10 @@ func (s *script) run(t *testing.T, data *datadriven.TestData) string {
 		s.printf("operation: %s", stored.State())
 	default:
 		s.engine(data)
+	}
+	if data.HasArg("sorted") {
+		lines := slices.Sorted(strings.Lines(s.out.String()))
+		return strings.Join(lines, "")
 	}
 	return s.out.String()
 }
