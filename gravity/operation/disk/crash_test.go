@@ -102,6 +102,11 @@ func child(action, dir string) error {
 	store.wrap = func(f file) file { return &dying{f, point} }
 	simulated := &machine.Machine{Dir: filepath.Join(dir, "machine"), Point: point}
 	ctx := context.Background()
+	if action == "create" {
+		err := store.Create(ctx, crashPlan())
+		fmt.Println(passed.Load())
+		return err
+	}
 	engine, err := operation.Open(ctx, operation.Config{Store: store, Executors: simulated.Executor}, crashOperation)
 	if err != nil {
 		return err
@@ -277,6 +282,30 @@ func recoverFrom(t *testing.T, die int, action string, again int) {
 	for path := range maps.Keys(got) {
 		if filepath.Ext(path) == ".partial" {
 			t.Errorf("%s is left", path)
+		}
+	}
+}
+
+// A process that dies while it creates an operation leaves all of it or nothing.
+func TestCrashOnCreate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many processes; not with -short")
+	}
+	total, _ := run(t, t.TempDir(), "create", 0)
+	for die := 1; die <= total; die++ {
+		dir := t.TempDir()
+		if _, died := run(t, dir, "create", die); !died {
+			t.Fatalf("passed point %d", die)
+		}
+		store := New(filepath.Join(dir, "operations"))
+		if ids, err := store.List(t.Context()); err != nil || len(ids) > 0 {
+			t.Fatalf("died at %d: operations %v, %v", die, ids, err)
+		}
+		if err := store.Create(t.Context(), crashPlan()); err != nil {
+			t.Fatalf("died at %d: %v", die, err)
+		}
+		if _, err := store.Read(t.Context(), crashOperation); err != nil {
+			t.Fatalf("died at %d: %v", die, err)
 		}
 	}
 }
