@@ -69,7 +69,7 @@ func wantError(t *testing.T, err error, want string) {
 func TestParallelReachesItsLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		group := operation.Phase{ID: "/g", LimitParallel: 3}
-		for _, name := range strings.Split("abcdefg", "") {
+		for name := range strings.SplitSeq("abcdefg", "") {
 			group.Phases = append(group.Phases, leaf("/g/"+name))
 		}
 		var mu sync.Mutex

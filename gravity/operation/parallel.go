@@ -19,7 +19,7 @@ func (e *Engine) executeParallel(ctx context.Context, group []*node, limit int, 
 	}
 	results := make(chan result)
 	waiting, running := slices.Clone(group), 0
-	ended := map[*node]bool{} // true if completed
+	ended := map[*node]bool{}             // true if completed
 	problems := make([]error, len(group)) // in the order of the plan
 	for {
 		for running < limit && ctx.Err() == nil {

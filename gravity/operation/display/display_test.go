@@ -157,11 +157,15 @@ func TestTail(t *testing.T) {
 		{"completed", all, "Operation plan is completed", ""},
 		{"rolled back", rolledBack, "Operation plan is rolled back", ""},
 		{
-			"failed", []string{"/init in_progress", "/init failed"}, "Tue Nov  3 08:05:05 UTC\t[  1/  8] Phase /init is failed",
+			"failed",
+			[]string{"/init in_progress", "/init failed"},
+			"Tue Nov  3 08:05:05 UTC\t[  1/  8] Phase /init is failed",
 			"phase \"/init\": drain node-1: pod web-0 cannot be evicted\nbudget \"web\" allows none [2J",
 		},
 		{
-			"completed as failed", []string{"/init in_progress", "/ failed"}, "Tue Nov  3 08:04:05 UTC\t[  1/  8] Phase /init is in_progress",
+			"completed as failed",
+			[]string{"/init in_progress", "/ failed"},
+			"Tue Nov  3 08:04:05 UTC\t[  1/  8] Phase /init is in_progress",
 			"operation 8bbd1d6e-0000-4000-8000-5b8d1d9c3a10 is failed",
 		},
 	} {
