@@ -140,6 +140,8 @@ func run(t *testing.T, dir, action string, die int) (points int, died bool) {
 	defer cancel()
 	command := exec.CommandContext(ctx, os.Args[0])
 	command.Env = append(os.Environ(), envChild+"="+action, envDir+"="+dir, fmt.Sprint(envDie, "=", die), "GORACE=atexit_sleep_ms=0")
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
 	output, err := command.Output()
 	if command.ProcessState != nil {
 		status := command.ProcessState.Sys().(syscall.WaitStatus)
@@ -148,7 +150,7 @@ func run(t *testing.T, dir, action string, die int) (points int, died bool) {
 		}
 	}
 	if err != nil {
-		t.Fatalf("%s, to die at %d: %v: %s", action, die, err, err.(*exec.ExitError).Stderr)
+		t.Fatalf("%s, to die at %d: %v: %s", action, die, err, &stderr)
 	}
 	points, err = strconv.Atoi(string(bytes.TrimSpace(output)))
 	if err != nil {
