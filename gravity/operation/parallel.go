@@ -23,7 +23,7 @@ func (e *Engine) executeParallel(ctx context.Context, group []*node, limit int, 
 	problems := make([]error, len(group)) // in the order of the plan
 	for {
 		for running < limit && ctx.Err() == nil {
-			next := slices.IndexFunc(waiting, func(n *node) bool { return e.ready(n, group, ended) })
+			next := slices.IndexFunc(waiting, func(n *node) bool { return e.ready(n, ended) })
 			if next < 0 {
 				break
 			}
@@ -47,17 +47,18 @@ func (e *Engine) executeParallel(ctx context.Context, group []*node, limit int, 
 	return err
 }
 
-// ready tells whether all phases of the group have completed that the phase, or
-// one in it, requires.
-func (e *Engine) ready(n *node, group []*node, ended map[*node]bool) bool {
+// ready tells whether all other phases of its group have completed that the
+// phase, or one in it, requires.
+func (e *Engine) ready(n *node, ended map[*node]bool) bool {
 	ready := true
 	n.each(func(inner *node) {
 		for _, id := range inner.phase.Requires {
 			required := e.tree.nodes[id]
-			for _, sibling := range group {
-				if sibling != n && sibling.contains(required) && !ended[sibling] {
-					ready = false
-				}
+			for required != nil && required.parent != n.parent {
+				required = required.parent
+			}
+			if required != nil && required != n && !ended[required] {
+				ready = false
 			}
 		}
 	})

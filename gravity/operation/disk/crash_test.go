@@ -227,17 +227,17 @@ func points(random *rand.Rand, total, sample int) []int {
 // end the machine is as if neither had: completed when resumed, and as before
 // when rolled back.
 func TestCrash(t *testing.T) {
+	random, sample := seeded(t), 40
 	if testing.Short() {
-		t.Skip("starts many processes; not with -short")
+		sample = 4
 	}
-	random := seeded(t)
 	dir := fresh(t)
 	total, _ := run(t, dir, "resume", 0)
 	t.Logf("%d points", total)
 	if diff := cmp.Diff(after, machine.Prune(files(t, dir))); diff != "" {
 		t.Fatalf("without a crash (-want +got):\n%s", diff)
 	}
-	for _, die := range points(random, total, 40) {
+	for _, die := range points(random, total, sample) {
 		for _, action := range []string{"resume", "rollback"} {
 			again := random.IntN(total) // the second time; often later than there are points
 			t.Run(fmt.Sprint(die, action, again), func(t *testing.T) {
@@ -290,9 +290,6 @@ func recoverFrom(t *testing.T, die int, action string, again int) {
 
 // A process that dies while it creates an operation leaves all of it or nothing.
 func TestCrashOnCreate(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts many processes; not with -short")
-	}
 	total, _ := run(t, t.TempDir(), "create", 0)
 	for die := 1; die <= total; die++ {
 		dir := t.TempDir()

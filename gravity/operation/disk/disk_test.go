@@ -318,3 +318,21 @@ func FuzzPlanJSON(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkAppend is what a phase pays for each of its states.
+func BenchmarkAppend(b *testing.B) {
+	store := New(b.TempDir())
+	if err := store.Create(b.Context(), crashPlan()); err != nil {
+		b.Fatal(err)
+	}
+	journal, err := store.Open(b.Context(), crashOperation)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer journal.Close()
+	for i := uint64(0); b.Loop(); i++ {
+		if err := journal.Append(b.Context(), entry(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
