@@ -9,7 +9,7 @@ import (
 
 func TestMain(m *testing.M) {
 	lab.SuperviseIfAsked()
-	clitest.Main(m, "gravity", main)
+	clitest.Main(m, "gravity", mainOfScripts)
 }
 
 func TestScripts(t *testing.T) { clitest.Run(t, "gravity") }
