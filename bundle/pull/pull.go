@@ -6,11 +6,13 @@
 //
 // A cache is a folder with blobs/sha256/HEX for each complete blob and
 // partial/HEX.partial for each that is on its way. A blob is written to its
-// partial file, checked, synced and renamed: what is below blobs is complete
-// whatever happened. The partial file is locked while somebody writes it, so
-// that processes share a cache and each blob is fetched by one of them. What an
-// interruption left is continued by a range request, and begun again where the
-// server knows no ranges.
+// partial file, checked and renamed: what is below blobs is complete, whoever was
+// killed. Only a power failure may leave a blob that is shorter, which is fetched
+// again, or that has other contents: nobody waits for the disk, since whoever uses
+// a blob of another process checks it, and Drop removes what is damaged.
+// The partial file is locked while somebody writes it, so that processes share a
+// cache and each blob is fetched by one of them. What an interruption left is
+// continued by a range request, and begun again where the server knows no ranges.
 //
 // The time of a blob's file is when it was used last, to the hour. Prune removes
 // what was not used for long; who uses the cache holds the file "lock" shared
