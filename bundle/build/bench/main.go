@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -56,11 +57,7 @@ func newRootCommand() *cobra.Command {
 			b.tell = func(format string, values ...any) {
 				fmt.Fprintf(command.ErrOrStderr(), "bench: "+format+"\n", values...)
 			}
-			if b.folder, err = os.MkdirTemp(temporary, "bench-tele-"); err != nil {
-				return err
-			}
-			defer os.RemoveAll(b.folder)
-			found, err := b.all(command.Context())
+			found, err := b.within(command.Context(), temporary)
 			if err != nil {
 				return err
 			}
@@ -99,6 +96,16 @@ func parseLatencies(text string) ([]time.Duration, error) {
 		latencies = append(latencies, latency)
 	}
 	return latencies, nil
+}
+
+// within measures in a folder of its own, which it removes before anything is
+// printed: whoever reads that may go away.
+func (b *bench) within(ctx context.Context, temporary string) (found *findings, err error) {
+	if b.folder, err = os.MkdirTemp(temporary, "bench-tele-"); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.folder)) }()
+	return b.all(ctx)
 }
 
 // all measures what was asked for.

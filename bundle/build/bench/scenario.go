@@ -49,7 +49,7 @@ func (b *bench) compare(ctx context.Context, images int, size int64) ([]scenario
 		return nil, err
 	}
 	defer from.close()
-	application, err := b.application("images", from.Images)
+	application, err := b.application(fmt.Sprintf("images%d", images), from.Images)
 	if err != nil {
 		return nil, err
 	}
