@@ -19,10 +19,10 @@ var errDamaged = errors.New("the contents do not match the digest")
 
 // resolve asks for the digest that a reference leads to.
 func (p *puller) resolve(ctx context.Context, from origin) (v1.Hash, error) {
-	if err := p.slots.Acquire(ctx, 1); err != nil {
+	if err := p.questions.Acquire(ctx, 1); err != nil {
 		return v1.Hash{}, err
 	}
-	defer p.slots.Release(1)
+	defer p.questions.Release(1)
 	return from.resolve(ctx)
 }
 

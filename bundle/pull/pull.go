@@ -62,9 +62,14 @@ const (
 // DefaultParallel is how many transfers run at once if Options do not say.
 const DefaultParallel = 8
 
+// questionsPerTransfer is how many more questions may wait for their answers
+// than there are transfers.
+const questionsPerTransfer = 4
+
 // Options say how images are pulled. The zero value is ready for use.
 type Options struct {
-	// Parallel is how many transfers run at once, over all images.
+	// Parallel is how many transfers run at once, over all images. Four times as
+	// many tags are asked for.
 	Parallel int
 	// Platform is wanted of indexes; linux/amd64 if it is nil.
 	Platform *v1.Platform
@@ -151,12 +156,14 @@ func doing(err error, format string, values ...any) error {
 // puller is one call of Pull.
 type puller struct {
 	*Cache
-	options  Options
-	slots    *semaphore.Weighted
-	flights  singleflight.Group
-	progress *tracker
-	hosts    *hosts
-	space    *space
+	options Options
+	// slots are for transfers, questions for requests without contents, which
+	// only wait.
+	slots, questions *semaphore.Weighted
+	flights          singleflight.Group
+	progress         *tracker
+	hosts            *hosts
+	space            *space
 	// exports bounds how many images of daemons lie on the disk at a time.
 	exports *semaphore.Weighted
 }
@@ -187,11 +194,12 @@ func (c *Cache) Pull(ctx context.Context, requests []Request, options Options) (
 	}
 	p := &puller{
 		Cache: c, options: options,
-		slots:    semaphore.NewWeighted(int64(options.Parallel)),
-		progress: &tracker{progress: options.Progress},
-		hosts:    newHosts(options),
-		space:    space,
-		exports:  semaphore.NewWeighted(maxExports),
+		slots:     semaphore.NewWeighted(int64(options.Parallel)),
+		questions: semaphore.NewWeighted(questionsPerTransfer * int64(options.Parallel)),
+		progress:  &tracker{progress: options.Progress},
+		hosts:     newHosts(options),
+		space:     space,
+		exports:   semaphore.NewWeighted(maxExports),
 	}
 	defer p.hosts.close()
 	images, failures := make([]Image, len(requests)), make([]error, len(requests))

@@ -194,13 +194,13 @@ func (m *maker) layer(file *os.File, size int64) error {
 			return err
 		}
 		for length > 0 {
-			part := min(length, int64(len(noise)))
+			part := min((length+1)/2, int64(len(noise)))
 			_, _ = m.chacha.Read(noise[:part])
 			if _, err := archive.Write(noise[:part]); err != nil {
 				return err
 			}
 			length -= part
-			part = min(length, int64(len(text)))
+			part = min(length, part)
 			if _, err := archive.Write(text[:part]); err != nil {
 				return err
 			}
