@@ -95,7 +95,7 @@ func serve(command *cobra.Command, m *maker) error {
 	if err := json.NewEncoder(command.OutOrStdout()).Encode(told); err != nil {
 		return err
 	}
-	if err := server.Serve(listener); err != http.ErrServerClosed { //nolint:errorlint // it is returned as it is
+	if err := server.Serve(listener); err != http.ErrServerClosed {
 		return err
 	}
 	return nil
