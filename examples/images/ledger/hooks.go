@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -160,14 +159,10 @@ func newOwnCommand() *cobra.Command {
 	var uid int
 	command := &cobra.Command{
 		Use:   "own FOLDER",
-		Short: "Give a new volume to the user of the database (as root)",
+		Short: "Make a folder for the user of the database (as root)",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			info, err := os.Stat(args[0])
-			if err == nil && !info.IsDir() {
-				err = &fs.PathError{Op: "own", Path: args[0], Err: errors.New("not a folder")}
-			}
-			if err != nil {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
 			return os.Chown(args[0], uid, uid)

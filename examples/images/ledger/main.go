@@ -53,13 +53,23 @@ func schema() int {
 
 func newLog() *slog.Logger { return slog.New(slog.NewJSONHandler(os.Stderr, nil)) }
 
+// databaseVariable is the environment variable that has the addresses.
+const databaseVariable = "LEDGER_DATABASE"
+
 // addDatabaseFlag defines where the database is.
 func addDatabaseFlag(command *cobra.Command, endpoints *[]string) {
-	command.Flags().StringSliceVar(endpoints, "database", []string{"http://ledger-db-client:2379"}, "addresses of the database's members")
+	var known []string
+	if value := os.Getenv(databaseVariable); value != "" {
+		known = strings.Split(value, ",")
+	}
+	command.Flags().StringSliceVar(endpoints, "database", known, "addresses of the database's members (default: those in $"+databaseVariable+")")
 }
 
 // openBook connects to the database; the connection is made when it is needed.
 func openBook(ctx context.Context, endpoints []string) (*book.Book, func(), error) {
+	if len(endpoints) == 0 {
+		return nil, nil, fmt.Errorf("the database's addresses are not known: set %s or --database", databaseVariable)
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: endpoints, Context: ctx, DialTimeout: 5 * time.Second,
 		// A member that vanished with its node is noticed within this time.
