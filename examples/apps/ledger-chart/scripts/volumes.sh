@@ -10,6 +10,7 @@
 
 volumes=/var/lib/gravity-local/ledger
 members=app.kubernetes.io/name=ledger,app.kubernetes.io/component=database
+replicas=app.kubernetes.io/name=ledger,app.kubernetes.io/component=web
 
 # volume NODE HOSTNAME SLOT CLUSTER prints a volume.
 volume() {
@@ -43,12 +44,13 @@ make_volumes() {
 		done
 	cluster=$(kubectl get namespace kube-system -o 'jsonpath={.metadata.uid}')
 	nodes=$(kubectl get nodes -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.labels.kubernetes\.io/hostname}{"\n"}{end}')
-	printf '%s\n' "$nodes" |
+	made=$(printf '%s\n' "$nodes" |
 		while read -r node hostname; do
 			for slot in 0 1 2; do
 				volume "$node" "$hostname" "$slot" "$cluster"
 			done
-		done | kubectl apply -f -
+		done | kubectl apply -f -)
+	printf '%s\n' "$made" | grep -v ' unchanged$' || echo "all volumes are there"
 }
 
 # forget_lost_nodes gives up the volumes of nodes that are not in the cluster
@@ -84,26 +86,34 @@ usable_nodes() {
 	kubectl get nodes -o go-template='{{range .items}}{{$ok := not .spec.unschedulable}}{{range .spec.taints}}{{if ne .effect "PreferNoSchedule"}}{{$ok = false}}{{end}}{{end}}{{range .status.conditions}}{{if and (eq .type "Ready") (ne .status "True")}}{{$ok = false}}{{end}}{{end}}{{if $ok}}{{.metadata.name}}{{"\n"}}{{end}}{{end}}'
 }
 
-# members_on prints each member with its node.
-members_on() {
-	kubectl get pods -n "$namespace" -l "$members" -o 'jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName}{"\n"}{end}'
+# crowded SELECTOR prints a pod whose node has another of the same kind while
+# some node has none: the pod and that node.
+crowded() {
+	places=$(kubectl get pods -n "$namespace" -l "$1" -o 'jsonpath={range .items[*]}{.metadata.name} {.spec.nodeName}{"\n"}{end}')
+	nodes=$(usable_nodes)
+	printf '%s\n' "$places" "$nodes" | awk '
+		NF == 2 && seen[$2]++ { pod = $1 }
+		NF == 1 && !seen[$1] && node == "" { node = $1 }
+		END { if (pod != "" && node != "") print pod, node }'
 }
 
-# spread moves members from nodes that have several to nodes that have none, one
-# after another, each only when all members are ready.
+# spread moves pods from nodes that have several to nodes that have none, one
+# after another, each only when all are ready.
 spread() {
 	for _ in 1 2 3; do
 		wait_for_database
-		places=$(members_on)
-		nodes=$(usable_nodes)
-		crowded=$(printf '%s\n' "$places" | awk '{ if (seen[$2]++) found = $1 } END { print found }')
-		empty=$(printf '%s\n' "$places" "$nodes" | awk 'NF == 2 { seen[$2] = 1 } NF == 1 && !seen[$1] { print $1; exit }')
-		if [ -z "$crowded" ] || [ -z "$empty" ]; then
-			return 0
-		fi
-		echo "member $crowded moves: its node has another, and node $empty has none"
-		move "$crowded"
+		found=$(crowded "$members")
+		[ -n "$found" ] || break
+		echo "member ${found% *} moves: its node has another, and node ${found#* } has none"
+		move "${found% *}"
 	done
+	wait_for_web
+	found=$(crowded "$replicas")
+	if [ -n "$found" ]; then
+		echo "replica ${found% *} moves: its node has another, and node ${found#* } has none"
+		kubectl delete pod "${found% *}" -n "$namespace" --timeout=2m
+		wait_for_web
+	fi
 }
 
 # move MEMBER starts a member without its volume, where the scheduler likes.
