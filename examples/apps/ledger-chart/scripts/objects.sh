@@ -8,7 +8,15 @@ web_image() {
 }
 
 apply_objects() {
+	forget_interrupted
 	helm upgrade ledger "$folder/chart" --install --namespace "$namespace" --set "image=$(web_image)" --timeout 5m
+}
+
+# forget_interrupted removes what a killed helm left: it would refuse to go on.
+# Hooks never run at the same time.
+forget_interrupted() {
+	kubectl delete secrets -n "$namespace" --ignore-not-found \
+		-l 'owner=helm,name=ledger,status in (pending-install,pending-upgrade,pending-rollback)'
 }
 
 # objects_state prints what return_to needs to come back to what runs now: the
@@ -19,6 +27,7 @@ objects_state() {
 
 # return_to STATE
 return_to() {
+	forget_interrupted
 	helm rollback ledger "$1" --namespace "$namespace" --timeout 5m
 }
 

@@ -103,6 +103,8 @@ node_removed() {
 uninstall() {
 	echo "delete the application's objects; volumes stay"
 	delete_objects
+	# They are ending already; this waits for it.
+	kubectl delete pods -n "$namespace" -l app.kubernetes.io/name=ledger --ignore-not-found --timeout=2m
 	kubectl delete configmap ledger-rollback -n "$namespace" --ignore-not-found
 }
 
