@@ -199,7 +199,7 @@ func testMigrate(t *testing.T, client *clientv3.Client) {
 		t.Fatal("schema 1 has digests")
 	}
 	// A field of a later version.
-	value := fmt.Sprintf(`{"id":2,"text":"x","time":"2026-01-02T15:04:05Z","later":{"a":[1]}}`)
+	value := `{"id":2,"text":"x","time":"2026-01-02T15:04:05Z","later":{"a":[1]}}`
 	if _, err := client.Put(t.Context(), "/ledger/rows/0000000000000002", value); err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func (b *Book) Dump(ctx context.Context, w io.Writer) (rows int64, err error) {
 		rows = count
 		return json.NewEncoder(out).Encode(header{Ledger: 1, Rows: count})
 	}
-	_, err = b.eachValue(ctx, begin, func(value []byte, _ int64) error {
+	err = b.eachValue(ctx, begin, func(value []byte, _ int64) error {
 		if _, err := out.Write(value); err != nil {
 			return err
 		}

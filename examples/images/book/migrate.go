@@ -15,7 +15,7 @@ func (b *Book) Migrate(ctx context.Context) (changed int, err error) {
 	if b.schema < 2 {
 		return 0, nil
 	}
-	_, err = b.eachValue(ctx, nil, func(value []byte, revision int64) error {
+	err = b.eachValue(ctx, nil, func(value []byte, revision int64) error {
 		row, err := decode(value)
 		if err != nil || row.Digest != "" {
 			return err

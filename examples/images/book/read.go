@@ -58,20 +58,19 @@ const page = 500
 // Each calls visit for all rows in the order of their numbers, as they were at
 // one moment. An error of visit ends it and is returned.
 func (b *Book) Each(ctx context.Context, visit func(Row) error) error {
-	_, err := b.eachValue(ctx, nil, func(value []byte, _ int64) error {
+	return b.eachValue(ctx, nil, func(value []byte, _ int64) error {
 		row, err := decode(value)
 		if err != nil {
 			return err
 		}
 		return visit(row)
 	})
-	return err
 }
 
 // eachValue visits rows as they are stored, with the revision of the database
 // that wrote each. It calls begin, if there is one, with how many rows there
 // are before the first, and returns the revision that it read.
-func (b *Book) eachValue(ctx context.Context, begin func(rows int64) error, visit func(value []byte, revision int64) error) (int64, error) {
+func (b *Book) eachValue(ctx context.Context, begin func(rows int64) error, visit func(value []byte, revision int64) error) error {
 	from, end := rowPrefix, clientv3.GetPrefixRangeEnd(rowPrefix)
 	var revision int64
 	for {
@@ -81,24 +80,24 @@ func (b *Book) eachValue(ctx context.Context, begin func(rows int64) error, visi
 			return err
 		})
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if revision == 0 {
 			revision = found.Header.Revision
 			if begin != nil {
 				if err := begin(found.Count); err != nil {
-					return 0, err
+					return err
 				}
 			}
 		}
 		for _, pair := range found.Kvs {
 			if err := visit(pair.Value, pair.ModRevision); err != nil {
-				return 0, err
+				return err
 			}
 			from = string(pair.Key) + "\x00"
 		}
 		if !found.More {
-			return revision, nil
+			return nil
 		}
 	}
 }

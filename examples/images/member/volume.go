@@ -71,7 +71,7 @@ func (v *volume) identity() (*identity, error) {
 		if err := decoder.Decode(&record); err != nil {
 			return nil, fmt.Errorf("read %s: %w", logs[0], err)
 		}
-		if record.GetType() == int64(wal.CrcType) {
+		if record.GetType() == wal.CrcType {
 			decoder.UpdateCRC(record.GetCrc())
 		}
 		if record.GetType() != wal.MetadataType {

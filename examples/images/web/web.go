@@ -129,6 +129,11 @@ func shown(row book.Row) book.Row {
 func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), listWithin)
 	defer cancel()
+	// While a backup is restored, only some of the rows are there.
+	if err := s.book.Ready(ctx); err != nil {
+		fail(w, http.StatusServiceUnavailable, err)
+		return
+	}
 	separator := "["
 	err := s.book.Each(ctx, func(row book.Row) error {
 		if separator == "[" {
