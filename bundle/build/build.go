@@ -271,14 +271,17 @@ func (b *builder) save(ctx context.Context, draft *bundle.Draft) error {
 }
 
 // mending does something that reads the cache. What turns out to be damaged
-// there is pulled again, and the thing done once more.
+// there is pulled again, and the thing done once more: as often as another blob
+// is named, since each time it is the first one only.
 func (b *builder) mending(ctx context.Context, do func() error) error {
-	for attempt := 1; ; attempt++ {
+	mended := map[v1.Hash]bool{}
+	for {
 		err := do()
 		damaged, ok := errors.AsType[*bundle.DamagedError](err)
-		if !ok || attempt == maxMending {
+		if !ok || mended[damaged.Digest] {
 			return err
 		}
+		mended[damaged.Digest] = true
 		b.steps.detail(fmt.Sprintf("Pulling again what is damaged in the cache: %s", damaged.Digest))
 		if err := b.cache.Drop(ctx, damaged.Digest); err != nil {
 			return err
@@ -293,10 +296,6 @@ func (b *builder) mending(ctx context.Context, do func() error) error {
 		}
 	}
 }
-
-// maxMending is how often something is tried that meets damaged blobs: each time
-// it names the first one only.
-const maxMending = 10
 
 // readSmall reads a manifest or an index, and checks it.
 func readSmall(ctx context.Context, source bundle.BlobSource, digest v1.Hash) ([]byte, error) {
