@@ -70,6 +70,9 @@ type builder struct {
 	// out to be damaged.
 	requests []pull.Request
 	places   map[string][]discovery.Place
+	// local are the images that come from named sources, remote those of which
+	// something came from a registry.
+	local, remote map[string]bool
 }
 
 // Build makes the bundle. Its file appears under its name only when it is
@@ -79,7 +82,7 @@ type builder struct {
 // Images that cannot be told are discovery.Problems, images that cannot be
 // pulled a joined *ImageError for each.
 func (a *Application) Build(ctx context.Context, options Options) (Result, error) {
-	b := &builder{Application: a, options: options, files: bundle.Files{}}
+	b := &builder{Application: a, options: options, files: bundle.Files{}, local: map[string]bool{}, remote: map[string]bool{}}
 	if options.Progress == nil {
 		b.options.Progress = func(Event) {}
 	}

@@ -247,9 +247,9 @@ func (p *puller) pullImage(ctx context.Context, request Request) (Image, error) 
 	if err != nil {
 		return Image{}, doing(err, "get digest")
 	}
-	p.progress.state(request.Reference, Fetching, nil)
 	walk := &walk{puller: p, from: from, seen: map[v1.Hash]int64{}}
 	walk.image.Reference = request.Reference
+	walk.fetching = sync.OnceFunc(func() { p.progress.state(request.Reference, Fetching, nil) })
 	if err := walk.root(ctx, digest, known); err != nil {
 		return Image{}, err
 	}
