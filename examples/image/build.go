@@ -43,17 +43,23 @@ type wanted struct {
 }
 
 func (b *builder) build(ctx context.Context) error {
-	work, err := os.MkdirTemp("", "example-images-")
-	if err != nil {
+	// Beside the layout, so that what a killed build left is removed by the next.
+	work := b.options.Layout + ".partial"
+	if err := os.RemoveAll(work); err != nil {
+		return err
+	}
+	if err := os.Mkdir(work, 0o755); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 	programs := make(map[string]layer)
 	for _, version := range versions {
 		_, _ = fmt.Fprintf(b.options.Log, "compile ledger %s\n", version)
-		if programs[version], err = b.program(ctx, work, version); err != nil {
+		made, err := b.program(ctx, work, version)
+		if err != nil {
 			return err
 		}
+		programs[version] = made
 	}
 	shared := b.runtime.layers
 	images := []wanted{
