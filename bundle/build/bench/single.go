@@ -51,8 +51,8 @@ func (b *bench) large(ctx context.Context) (*single, error) {
 	return b.single(ctx, application, "--insecure="+from.Host)
 }
 
-// runtime measures a bundle that has nothing but a runtime; nil means that
-// there is none.
+// runtime measures a bundle that has nothing but a runtime and gravity, whose
+// size it leaves out; nil means that there is none.
 func (b *bench) runtime(ctx context.Context) (*single, error) {
 	if _, err := os.Stat(filepath.Join(b.Runtimes, "index.json")); err != nil {
 		b.tell("the runtime is left out: %v", err)
@@ -63,7 +63,16 @@ func (b *bench) runtime(ctx context.Context) (*single, error) {
 		return nil, err
 	}
 	b.tell("building a bundle of a runtime")
-	return b.single(ctx, application, "--runtimes="+b.Runtimes)
+	found, err := b.single(ctx, application, "--runtimes="+b.Runtimes)
+	if err != nil {
+		return nil, err
+	}
+	gravity, err := os.Stat(filepath.Join(filepath.Dir(b.Tele), "gravity"))
+	if err != nil {
+		return nil, err
+	}
+	found.Bundle -= gravity.Size()
+	return found, nil
 }
 
 func (b *bench) single(ctx context.Context, application string, flags ...string) (*single, error) {
