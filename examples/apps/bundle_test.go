@@ -158,4 +158,3 @@ func equal(t *testing.T, a, b string) bool {
 		}
 	}
 }
-
