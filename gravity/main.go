@@ -19,6 +19,8 @@ func newCommand() *cobra.Command {
 		Use:   "gravity",
 		Short: "Install and run a Gravity cluster",
 	}
+	g := addGlobals(root)
+	root.AddCommand(newPlanCommand(g), newPlanResumeCommand(g), newRollbackCommand(g))
 	root.AddCommand(cli.NewVersionCommand("gravity"))
 	return root
 }

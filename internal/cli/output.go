@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,26 +21,42 @@ const (
 	FormatJSON Format = "json"
 )
 
-var _ pflag.Value = (*Format)(nil)
-
-// Set accepts "text" and "json".
-func (f *Format) Set(value string) error {
-	switch Format(value) {
-	case FormatText, FormatJSON:
-		*f = Format(value)
-		return nil
-	}
-	return fmt.Errorf("%q is not a format, use %s or %s", value, FormatText, FormatJSON)
+// formatFlag is a flag that chooses one of some formats, text and JSON among
+// them.
+type formatFlag struct {
+	format  *Format
+	allowed []Format
 }
 
-func (f *Format) String() string { return string(*f) }
+var _ pflag.Value = (*formatFlag)(nil)
+
+// Set accepts the allowed formats.
+func (f *formatFlag) Set(value string) error {
+	if !slices.Contains(f.allowed, Format(value)) {
+		last := len(f.allowed) - 1
+		return fmt.Errorf("%q is not a format, use %s or %s", value, join(f.allowed[:last], ", "), f.allowed[last])
+	}
+	*f.format = Format(value)
+	return nil
+}
+
+func (f *formatFlag) String() string { return string(*f.format) }
 
 // Type names the value in help texts.
-func (f *Format) Type() string { return "text|json" }
+func (f *formatFlag) Type() string { return join(f.allowed, "|") }
 
-// AddOutputFlag gives a command --output/-o, with text as the default.
-func AddOutputFlag(command *cobra.Command, format *Format) {
-	addFormatFlag(command, format, "output", "o", "output format")
+func join(formats []Format, separator string) string {
+	words := make([]string, len(formats))
+	for i, format := range formats {
+		words[i] = string(format)
+	}
+	return strings.Join(words, separator)
+}
+
+// AddOutputFlag gives a command --output/-o, with text as the default. It may
+// have more formats than text and JSON.
+func AddOutputFlag(command *cobra.Command, format *Format, more ...Format) {
+	addFormatFlag(command, format, "output", "o", "output format", more...)
 }
 
 // AddFormatFlag gives a command --format, with text as the default, where -o
@@ -48,11 +65,12 @@ func AddFormatFlag(command *cobra.Command, format *Format) {
 	addFormatFlag(command, format, "format", "", "format of events")
 }
 
-func addFormatFlag(command *cobra.Command, format *Format, name, shorthand, usage string) {
+func addFormatFlag(command *cobra.Command, format *Format, name, shorthand, usage string, more ...Format) {
 	*format = FormatText
-	command.Flags().VarP(format, name, shorthand, usage)
+	flag := &formatFlag{format, append([]Format{FormatText, FormatJSON}, more...)}
+	command.Flags().VarP(flag, name, shorthand, usage)
 	_ = command.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(
-		[]cobra.Completion{string(FormatText), string(FormatJSON)}, cobra.ShellCompDirectiveNoFileComp))
+		strings.Split(flag.Type(), "|"), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // PrintJSON writes a value as indented JSON.
@@ -72,11 +90,11 @@ func requestedFormat(command *cobra.Command, args []string) Format {
 		if flag == nil {
 			continue
 		}
-		format, ok := flag.Value.(*Format)
+		value, ok := flag.Value.(*formatFlag)
 		switch {
 		case !ok: // it names a file
 		case flag.Changed:
-			return *format
+			return *value.format
 		default:
 			return searchFormat(args, name, flag.Shorthand)
 		}

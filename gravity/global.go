@@ -1,0 +1,56 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation/disk"
+)
+
+// defaultStateDir is where a node keeps everything.
+const defaultStateDir = "/var/lib/gravity"
+
+// globals are the flags of all commands.
+type globals struct {
+	stateDir string
+	debug    bool
+	quiet    bool
+}
+
+func addGlobals(root *cobra.Command) *globals {
+	g := &globals{}
+	flags := root.PersistentFlags()
+	flags.StringVar(&g.stateDir, "state-dir", defaultStateDir, "directory for local state")
+	flags.BoolVar(&g.debug, "debug", false, "log what happens inside to standard error")
+	flags.BoolVarP(&g.quiet, "quiet", "q", false, "print results only")
+	return g
+}
+
+// operations is where this node keeps its operations.
+func (g *globals) operations() *disk.Store {
+	return disk.New(filepath.Join(g.stateDir, "operations"))
+}
+
+// log is where executors tell what they do: their warnings always, the rest with
+// --debug.
+func (g *globals) log(w io.Writer) *slog.Logger {
+	level := slog.LevelWarn
+	if g.debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// isTerminal tells whether a person is at the other end.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// colored tells whether the output may have colours (https://no-color.org).
+func colored(out io.Writer) bool { return isTerminal(out) && os.Getenv("NO_COLOR") == "" }
