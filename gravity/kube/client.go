@@ -5,6 +5,7 @@ package kube
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -217,4 +218,20 @@ func transient(err error) bool {
 	}
 	var status apierrors.APIStatus
 	return !errors.As(err, &status) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// Label gives a node labels.
+func (c *Client) Label(ctx context.Context, node string, labels map[string]any) error {
+	content, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}})
+	if err != nil {
+		return err
+	}
+	err = retry(ctx, func(ctx context.Context) error {
+		_, err := c.Resource(Nodes, "").Patch(ctx, node, types.MergePatchType, content, metav1.PatchOptions{FieldManager: Manager})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("label node %s: %w", node, err)
+	}
+	return nil
 }

@@ -129,6 +129,9 @@ func (p Paths) Bound() map[string]string {
 	}
 }
 
+// Resources is the file with what a user gave an operation to create.
+func (p Paths) Resources(operationID string) string { return p.join("resources", operationID+".yaml") }
+
 // Containerd is containerd's state.
 func (p Paths) Containerd() string { return p.join("containerd") }
 
