@@ -39,7 +39,7 @@ type installation struct {
 }
 
 func newInstallCommand(g *globals) *cobra.Command {
-	i := &installation{planChange: planChange{globals: g}}
+	i := &installation{planChange: planChange{globals: g, steps: true}}
 	command := &cobra.Command{
 		Use:   "install",
 		Short: "Install a cluster with the application of a bundle",

@@ -46,4 +46,6 @@ func unified() bool {
 }
 
 // become replaces this process by a program.
-func become(path string, args, environment []string) error { return syscall.Exec(path, args, environment) }
+func become(path string, args, environment []string) error {
+	return syscall.Exec(path, args, environment)
+}

@@ -141,6 +141,9 @@ func (w *wait) label(ctx context.Context, client *kube.Client) error {
 		manifest.LabelServiceRole:       "master",
 		manifest.LabelControlPlane:      "",
 		manifest.LabelMaster:            "",
+		// kubeadm sets it, and then no balancer of a cloud finds a node where all
+		// nodes are masters.
+		"node.kubernetes.io/exclude-from-external-load-balancers": nil,
 	}
 	for key, value := range profile.Labels {
 		labels[key] = value
@@ -212,7 +215,9 @@ func removeKubeconfig(p paths.Paths) {
 	for line := range strings.Lines(string(admin)) {
 		if _, data, ok := strings.Cut(line, "certificate-authority-data:"); ok && bytes.Contains(content, []byte(strings.TrimSpace(data))) {
 			_ = os.Remove(paths.UserKubeconfig)
-			_ = os.Remove(filepath.Dir(paths.UserKubeconfig)) // unless kubectl has cached something
+			folder := filepath.Dir(paths.UserKubeconfig)
+			_ = os.RemoveAll(filepath.Join(folder, "cache")) // kubectl's, of this cluster
+			_ = os.Remove(folder)                            // unless there is more
 			return
 		}
 	}

@@ -72,8 +72,12 @@ func (c *Client) WorkloadReady(ctx context.Context, resource schema.GroupVersion
 	return nil
 }
 
+// mirrorAnnotation marks pods that a kubelet runs from files.
+const mirrorAnnotation = "kubernetes.io/config.mirror"
+
 // PodsReady fails unless all pods of a namespace are ready or have succeeded;
-// the error names those that are not, with their reasons.
+// the error names those that are not, with their reasons. Static pods do not
+// count: what the API says of them is up to twenty seconds old.
 func (c *Client) PodsReady(ctx context.Context, namespace string) error {
 	list, err := c.Resource(Pods, namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -82,7 +86,7 @@ func (c *Client) PodsReady(ctx context.Context, namespace string) error {
 	var waiting []string
 	for i := range list.Items {
 		pod := &list.Items[i]
-		if phase, _, _ := unstructured.NestedString(pod.Object, "status", "phase"); phase == "Succeeded" {
+		if phase, _, _ := unstructured.NestedString(pod.Object, "status", "phase"); phase == "Succeeded" || pod.GetAnnotations()[mirrorAnnotation] != "" {
 			continue
 		}
 		if status, message := condition(pod, "Ready"); status != "True" {

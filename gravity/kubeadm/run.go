@@ -16,6 +16,8 @@ const (
 	configFile  = "/etc/kubernetes/kubeadm.yaml"
 	patchFolder = "/etc/kubernetes/patches"
 	patchName   = "kubeletconfiguration0+merge.yaml"
+	// unit runs kubeadm: there is never more than one.
+	unit = "gravity-kubeadm.service"
 )
 
 // executor runs programs inside the master container.
@@ -48,14 +50,20 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 	// kubeadm checks that nothing is there; if it was here before, there is.
 	again := exists(p.KubernetesFile(filepath.Base(configFile)))
 	for path, content := range map[string][]byte{
-		p.KubernetesFile("patches", patchName):        patch,
+		p.KubernetesFile("patches", patchName):      patch,
 		p.KubernetesFile(filepath.Base(configFile)): content,
 	} {
 		if err := paths.WriteFile(path, content, 0o600); err != nil {
 			return err
 		}
 	}
-	args := []string{"kubeadm", "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"}
+	// A process that was killed may have left a kubeadm that still runs.
+	if _, err := in.Exec(ctx, container.Command{Args: []string{
+		"sh", "-c", "systemctl stop " + unit + " 2>/dev/null || ! systemctl is-active --quiet " + unit,
+	}}); err != nil {
+		return fmt.Errorf("stop an earlier kubeadm: %w", err)
+	}
+	args := []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit, "kubeadm", "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"}
 	if again {
 		args = append(args, "--ignore-preflight-errors=all")
 	}

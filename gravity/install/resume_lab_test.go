@@ -1,0 +1,95 @@
+package install_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
+	"github.com/gravity-platform/terraform-provider-gravity/lab"
+)
+
+// seedVariable repeats a run of TestResume.
+const seedVariable = "GRAVITY_TEST_SEED"
+
+// TestResume kills the installer at random moments, and resumes it until it
+// gets to the end; a phase is rolled back on the way.
+func TestResume(t *testing.T) {
+	installtest.SkipWithoutLab(t)
+	seed := rand.Uint64()
+	if text := os.Getenv(seedVariable); text != "" {
+		parsed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed = parsed
+	}
+	t.Logf("%s=%d", seedVariable, seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	machine := installtest.Machine(t, "resume", installtest.Bundle(t, installtest.Program(t), shop))
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	before := output(ctx, t, machine, snapshot)
+
+	command := "/root/app/install --cluster=test"
+	killed := 0
+	for attempt := range 8 {
+		delay := time.Duration(random.Int64N(int64(6 * time.Second)))
+		if !killAfter(ctx, t, machine, command, delay) {
+			break
+		}
+		killed++
+		t.Logf("killed %d after %s: %s", attempt, delay, phases(ctx, t, machine))
+		command = "/root/app/gravity install --resume"
+		if strings.Contains(output(ctx, t, machine, "/root/app/gravity plan 2>&1 || true"), "no operation found") {
+			command = "/root/app/install --cluster=test"
+		}
+	}
+	if killed < 3 {
+		t.Errorf("the installer was killed only %d times", killed)
+	}
+	finish(ctx, t, machine, command)
+	for _, phase := range []string{"/election", "/app/shop", "/health", "/export/node-1", "/overlay", "/coredns", "/rbac", "/wait", "/masters/node-1/kubeadm"} {
+		finish(ctx, t, machine, "/root/app/gravity plan rollback --force --phase="+phase)
+	}
+	if _, err := machine.Run(ctx, lab.Command{Args: []string{"test", "-e", "/var/lib/gravity/kubernetes/admin.conf"}}); err == nil {
+		t.Error("the control plane is there after its rollback")
+	}
+	for _, phase := range []string{"/masters/node-1/master", "/pull/node-1", "/bootstrap/node-1", "/configure", "/checks"} {
+		finish(ctx, t, machine, "/root/app/gravity plan rollback --force --phase="+phase)
+	}
+	finish(ctx, t, machine, "/root/app/gravity system uninstall --confirm")
+	compare(t, before, output(ctx, t, machine, snapshot))
+}
+
+// killAfter starts a command and kills it, and nothing else, after some time.
+// It tells whether the command was still running.
+func killAfter(ctx context.Context, t *testing.T, machine *lab.Machine, command string, delay time.Duration) bool {
+	t.Helper()
+	script := fmt.Sprintf("%s >/tmp/output 2>&1 & sleep %.3f; pid=$(pgrep -f '^\\S*gravity install' | head -1); test -n \"$pid\" && kill -9 $pid && echo killed; wait; cat /tmp/output >&2; rm -f /tmp/output",
+		command, delay.Seconds())
+	result, err := machine.Run(ctx, lab.Command{Args: []string{"bash", "-c", script}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(result.Stdout, "killed")
+}
+
+func phases(ctx context.Context, t *testing.T, machine *lab.Machine) string {
+	t.Helper()
+	text := output(ctx, t, machine, `/root/app/gravity plan -o json 2>/dev/null | grep -c '"state": "completed"' || true`)
+	return text + " phases are completed"
+}
+
+func finish(ctx context.Context, t *testing.T, machine *lab.Machine, command string) {
+	t.Helper()
+	if err := run(ctx, t, machine, "sh", "-c", command); err != nil {
+		installtest.Diagnose(t, machine)
+		t.Fatal(err)
+	}
+}
