@@ -77,6 +77,8 @@ func (c *Container) files(n *node.Node, strict bool) map[string]string {
 		inside("etc/systemd/system.conf.d/gravity.conf"): "[Manager]\nDefaultTimeoutStopSec=15s\n",
 	}
 	if n.Master {
+		// Without it the registry looks for somebody who collects traces.
+		files[inside("etc/systemd/system/registry.service.d/gravity.conf")] = "[Service]\nEnvironment=OTEL_TRACES_EXPORTER=none\n"
 		files[inside("etc/gravity/registry.yaml")] = string(registry.Config())
 	}
 	if id, err := os.ReadFile("/etc/machine-id"); err == nil {

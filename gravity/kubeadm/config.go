@@ -54,11 +54,15 @@ type Config struct {
 
 type object = map[string]any
 
-// Init is the configuration of kubeadm init: YAML without secrets.
-func (c *Config) Init() ([]byte, error) {
+// Init is the configuration of kubeadm init: YAML without secrets. With again,
+// what an earlier kubeadm left does not stop this one.
+func (c *Config) Init(again bool) ([]byte, error) {
 	registration, err := c.registration()
 	if err != nil {
 		return nil, err
+	}
+	if again {
+		registration["ignorePreflightErrors"] = []string{"all"}
 	}
 	documents := []object{
 		{

@@ -39,16 +39,16 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 	if Initialized(p) {
 		return nil
 	}
-	content, err := config.Init()
-	if err != nil {
-		return err
-	}
 	patch, err := config.Patch()
 	if err != nil {
 		return err
 	}
 	// kubeadm checks that nothing is there; if it was here before, there is.
 	again := exists(p.KubernetesFile(filepath.Base(configFile)))
+	content, err := config.Init(again)
+	if err != nil {
+		return err
+	}
 	for path, content := range map[string][]byte{
 		p.KubernetesFile("patches", patchName):      patch,
 		p.KubernetesFile(filepath.Base(configFile)): content,
@@ -64,9 +64,6 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 		return fmt.Errorf("stop an earlier kubeadm: %w", err)
 	}
 	args := []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit, "kubeadm", "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"}
-	if again {
-		args = append(args, "--ignore-preflight-errors=all")
-	}
 	if _, err := in.Exec(ctx, container.Command{Args: args, Stdout: log, Stderr: log}); err != nil {
 		return fmt.Errorf("make the control plane: %w", err)
 	}
