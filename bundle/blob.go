@@ -66,7 +66,7 @@ func (c *checked) Read(p []byte) (int, error) {
 		case c.read != c.Size():
 			return n, fmt.Errorf("%s: %w", c.name, io.ErrUnexpectedEOF)
 		case sumOf(c.hasher) != c.digest:
-			return n, fmt.Errorf("%s: %w", c.name, errDigest)
+			return n, fmt.Errorf("%s: %w", c.name, &DamagedError{c.digest, errDigest})
 		}
 	}
 	return n, err

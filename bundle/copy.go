@@ -41,21 +41,27 @@ func (c *copier) copy(ctx context.Context, source BlobSource, digest v1.Hash, si
 	hasher := sha256.New()
 	file, start, length := rangeOf(blob)
 	if file != nil && length != size {
-		return fmt.Errorf("the source has %d bytes instead of %d", length, size)
+		return &DamagedError{digest, fmt.Errorf("the source has %d bytes instead of %d", length, size)}
 	}
 	if file != nil {
 		err = c.copyFile(ctx, hasher, file, start, size, offset)
 	} else {
 		err = c.copyStream(ctx, hasher, blob, size, offset)
 	}
+	if errors.Is(err, errLength) {
+		return &DamagedError{digest, err}
+	}
 	if err != nil {
 		return err
 	}
 	if sumOf(hasher) != digest {
-		return errDigest
+		return &DamagedError{digest, errDigest}
 	}
 	return nil
 }
+
+// errLength tells that a source has more or less than a blob should have.
+var errLength = errors.New("the source has another length")
 
 // rangeOf returns the part of a file that a blob is, or nil.
 func rangeOf(blob io.Reader) (file *os.File, offset, length int64) {
@@ -79,7 +85,7 @@ func (c *copier) copyStream(ctx context.Context, hasher hash.Hash, blob io.Reade
 		}
 		n, err := io.ReadFull(blob, c.buffer)
 		if int64(n) > size-done {
-			return fmt.Errorf("the source has more than %d bytes", size)
+			return fmt.Errorf("%w: more than %d bytes", errLength, size)
 		}
 		if writeErr := c.write(hasher, c.buffer[:n], offset+done); writeErr != nil {
 			return writeErr
@@ -88,7 +94,7 @@ func (c *copier) copyStream(ctx context.Context, hasher hash.Hash, blob io.Reade
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			if done != size {
-				return fmt.Errorf("the source has %d bytes instead of %d", done, size)
+				return fmt.Errorf("%w: %d bytes instead of %d", errLength, done, size)
 			}
 			return nil
 		case err != nil:

@@ -63,16 +63,6 @@ func syncFolder(path string) error {
 	return folder.Sync()
 }
 
-// freeSpace returns how many bytes a user may still write to the file system of
-// a folder.
-func freeSpace(folder string) (int64, error) {
-	var stat unix.Statfs_t
-	if err := unix.Statfs(folder, &stat); err != nil {
-		return 0, fmt.Errorf("free space of %s: %w", folder, err)
-	}
-	return int64(stat.Bavail) * stat.Bsize, nil
-}
-
 // copyRange copies bytes between files within the kernel, which shares blocks
 // where the file system can. The error is errors.ErrUnsupported where it cannot
 // be done so; fewer bytes than asked for are no error.

@@ -4,7 +4,6 @@ package bundle
 
 import (
 	"errors"
-	"math"
 	"os"
 )
 
@@ -14,8 +13,6 @@ func nameUnnamed(*os.File, string, string) error { return errors.ErrUnsupported 
 
 // syncFolder leaves it to the file system when names become durable.
 func syncFolder(string) error { return nil }
-
-func freeSpace(string) (int64, error) { return math.MaxInt64, nil }
 
 func copyRange(*os.File, int64, *os.File, int64, int64) (int64, error) {
 	return 0, errors.ErrUnsupported

@@ -227,7 +227,7 @@ func (v *verification) hash(ctx context.Context, name string, digest v1.Hash, bu
 		}
 	}
 	if sumOf(hasher) != digest {
-		return errDigest
+		return &DamagedError{digest, errDigest}
 	}
 	return nil
 }

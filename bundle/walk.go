@@ -232,10 +232,10 @@ func readBlob(ctx context.Context, source BlobSource, digest v1.Hash, size int64
 		return nil, err
 	}
 	if int64(len(content)) != size {
-		return nil, fmt.Errorf("the length is not %d bytes, as its descriptor says", size)
+		return nil, &DamagedError{digest, fmt.Errorf("the length is not %d bytes, as its descriptor says", size)}
 	}
 	if hashOf(content) != digest {
-		return nil, errDigest
+		return nil, &DamagedError{digest, errDigest}
 	}
 	return content, nil
 }

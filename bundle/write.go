@@ -15,6 +15,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/archive"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/disk"
 )
 
 // Progress tells how far a long operation is.
@@ -76,41 +77,11 @@ type Written struct {
 // Errors name the entry, blob or image. That there is not enough space is found
 // before anything is written.
 func Write(ctx context.Context, path string, contents Contents, options Options) (Written, error) {
-	written, err := write(ctx, path, contents, options)
+	draft, err := Plan(ctx, contents)
 	if err != nil {
 		return Written{}, fmt.Errorf("bundle %s: %w", path, err)
 	}
-	return written, nil
-}
-
-func write(ctx context.Context, path string, contents Contents, options Options) (Written, error) {
-	draft, err := contents.draw(ctx)
-	if err != nil {
-		return Written{}, err
-	}
-	items, size, err := draft.place()
-	if err != nil {
-		return Written{}, err
-	}
-	if err := checkSpace(filepath.Dir(path), size); err != nil {
-		return Written{}, err
-	}
-	output, err := createOutput(path)
-	if err != nil {
-		return Written{}, err
-	}
-	defer output.discard()
-	// All padding, and the end of the archive, are zeros.
-	if err := output.Truncate(size); err != nil {
-		return Written{}, err
-	}
-	if err := draft.fill(ctx, output.File, items, options); err != nil {
-		return Written{}, explainFull(err, path, size)
-	}
-	if err := output.commit(); err != nil {
-		return Written{}, explainFull(err, path, size)
-	}
-	return Written{Size: size, Digest: hashOf(draft.small[NameIndex]), Blobs: len(draft.graph.nodes)}, nil
+	return draft.Write(ctx, path, options)
 }
 
 // item is an entry with its place in the file.
@@ -202,7 +173,7 @@ func (d *draft) fill(ctx context.Context, output *os.File, items []item, options
 
 // checkSpace fails if a file system has less than the given bytes.
 func checkSpace(folder string, size int64) error {
-	free, err := freeSpace(folder)
+	free, err := disk.Free(folder)
 	if err != nil {
 		return err
 	}

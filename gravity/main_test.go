@@ -6,6 +6,6 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/internal/clitest"
 )
 
-func TestMain(m *testing.M) { clitest.Main(m, "gravity", main) }
+func TestMain(m *testing.M) { clitest.Main(m, "gravity", mainOfScripts) }
 
 func TestScripts(t *testing.T) { clitest.Run(t, "gravity") }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,18 +99,18 @@ func findOperation(ctx context.Context, store operation.Store, operationID strin
 		return nil, cli.WithHint(err, "choose another operation by --operation-id")
 	}
 	var active []*operation.Operation
-	names := ""
+	var names strings.Builder
 	for _, one := range all {
 		if one.Active() {
 			active = append(active, one)
-			names += fmt.Sprintf("\n\t%s (%s)", one.Plan.OperationID, one.Plan.OperationType)
+			fmt.Fprintf(&names, "\n\t%s (%s)", one.Plan.OperationID, one.Plan.OperationType)
 		}
 	}
 	switch {
 	case len(active) == 1:
 		return active[0], nil
 	case len(active) > 1:
-		return nil, cli.WithHint(fmt.Errorf("there are multiple active operations:%s", names), "choose one by --operation-id")
+		return nil, cli.WithHint(fmt.Errorf("there are multiple active operations:%s", names.String()), "choose one by --operation-id")
 	case len(all) > 0 && over:
 		return all[len(all)-1], nil
 	case len(all) > 0:

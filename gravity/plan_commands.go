@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,27 @@ func (p *phaseChange) addFlags(command *cobra.Command, force string) {
 	command.Flags().StringVar(&p.phase, "phase", "", "absolute path of the phase, such as /masters/node-1/drain")
 	command.Flags().BoolVar(&p.force, "force", false, force)
 	_ = command.MarkFlagRequired("phase")
+	_ = command.RegisterFlagCompletionFunc("phase", p.completePhase)
+}
+
+// completePhase offers the phases of the operation.
+func (p *phaseChange) completePhase(command *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	found, err := findOperation(command.Context(), p.operations(), p.operationID, false)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return completions(found.Plan.Phases, prefix), cobra.ShellCompDirectiveNoFileComp
+}
+
+func completions(phases []operation.Phase, prefix string) []cobra.Completion {
+	var offered []cobra.Completion
+	for _, phase := range phases {
+		if strings.HasPrefix(phase.ID, prefix) {
+			offered = append(offered, cobra.CompletionWithDesc(phase.ID, phase.Description))
+		}
+		offered = append(offered, completions(phase.Phases, prefix)...)
+	}
+	return offered
 }
 
 func newPlanExecuteCommand(g *globals) *cobra.Command {

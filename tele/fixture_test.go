@@ -24,6 +24,9 @@ import (
 //
 //	fixture old|new|app FILE    writes a bundle
 //	fixture flip FILE TEXT      changes a bit of the first such text in a file
+//	fixture image layout|archive REFERENCE PATH   writes an image
+//	fixture damage FOLDER       changes a bit of every file in a folder
+//	fixture push LAYOUT NAME REFERENCE            copies an index to a registry
 func fixture() {
 	if err := runFixture(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -33,6 +36,12 @@ func fixture() {
 
 func runFixture(args []string) error {
 	switch {
+	case len(args) == 4 && args[0] == "image":
+		return writeImage(args[1], args[2], args[3])
+	case len(args) == 4 && args[0] == "push":
+		return pushIndex(args[1], args[2], args[3])
+	case len(args) == 2 && args[0] == "damage":
+		return damageFiles(args[1])
 	case len(args) == 2:
 		return writeFixture(args[0], args[1])
 	case len(args) == 3 && args[0] == "flip":

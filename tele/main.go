@@ -19,6 +19,6 @@ func newCommand() *cobra.Command {
 		Use:   "tele",
 		Short: "Build and move Gravity bundles",
 	}
-	root.AddCommand(newInspectCommand(), newVerifyCommand(), newDiffCommand(), cli.NewVersionCommand("tele"))
+	root.AddCommand(newBuildCommand(), newImagesCommand(), newInspectCommand(), newVerifyCommand(), newDiffCommand(), cli.NewVersionCommand("tele"))
 	return root
 }

@@ -13,4 +13,10 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"tele": main, "fixture": fixture})
 }
 
-func TestScripts(t *testing.T) { clitest.Run(t, "tele") }
+func TestScripts(t *testing.T) {
+	gravity := buildGravity(t)
+	clitest.Run(t, "tele", func(env *testscript.Env) error {
+		env.Setenv("gravity", gravity)
+		return startRegistry(env)
+	})
+}

@@ -50,7 +50,7 @@ func (c *collection) result() *Result {
 	result := &Result{Notes: sortNotes(c.notes)}
 	for _, image := range c.images {
 		slices.SortFunc(image.Places, comparePlaces)
-		image.Places = slices.Compact(image.Places)
+		image.Places = withoutCopies(slices.Compact(image.Places))
 		if onlySuspected(image.Places) {
 			result.Suspects = append(result.Suspects, *image)
 		} else {
@@ -61,4 +61,22 @@ func (c *collection) result() *Result {
 	slices.SortFunc(result.Images, byName)
 	slices.SortFunc(result.Suspects, byName)
 	return result
+}
+
+// withoutCopies leaves out what was found in a file that is a hook's as well:
+// the hook's place says more.
+func withoutCopies(places []Place) []Place {
+	type spot struct {
+		file, field string
+		line        int
+	}
+	hooks := map[spot]bool{}
+	for _, place := range places {
+		if place.Origin == Hook {
+			hooks[spot{place.File, place.Field, place.Line}] = true
+		}
+	}
+	return slices.DeleteFunc(places, func(place Place) bool {
+		return place.Origin == File && hooks[spot{place.File, place.Field, place.Line}]
+	})
 }

@@ -125,21 +125,32 @@ func fetch(ctx context.Context, fetcher Fetcher, reference reference) (string, e
 }
 
 func open(ctx context.Context, fetcher Fetcher, source Source) (io.ReadCloser, error) {
-	if name, isFile := strings.CutPrefix(string(source), schemeFile); isFile {
-		clean := path.Clean(name)
-		if name == "" || !filepath.IsLocal(filepath.FromSlash(clean)) {
+	if strings.HasPrefix(string(source), schemeFile) {
+		name, local := source.FileName()
+		if !local {
 			return nil, &badValue{
 				"leads out of the manifest's folder",
 				"put the file into the folder and write its path from there, such as file://notes.txt",
 			}
 		}
-		return fetcher.File(ctx, clean)
+		return fetcher.File(ctx, name)
 	}
 	address, err := url.Parse(string(source))
 	if err != nil || address.Host == "" {
 		return nil, &badValue{"is not an address", "write https://HOST/PATH"}
 	}
 	return fetcher.URL(ctx, address)
+}
+
+// FileName is the file that a source refers to, relative to the manifest's
+// folder and with slashes; false if it refers to none in there.
+func (s Source) FileName() (name string, ok bool) {
+	name, isFile := strings.CutPrefix(string(s), schemeFile)
+	clean := path.Clean(name)
+	if !isFile || name == "" || !filepath.IsLocal(filepath.FromSlash(clean)) {
+		return "", false
+	}
+	return clean, true
 }
 
 // dataURI is an image as an address that contains it.

@@ -20,16 +20,20 @@ import (
 )
 
 // Cache is a folder of blobs by digest, which several processes may use at
-// once. It is a bundle.BlobSource.
+// once. It is a bundle.BlobSource. From its first use until Close, nobody prunes
+// it.
 type Cache struct {
 	folder string
+	// inUse is locked shared by who uses the cache, and exclusively to prune it.
+	inUse *flock.Flock
 }
 
 var _ bundle.BlobSource = (*Cache)(nil)
 
-// OpenCache returns the cache in a folder, which is made if it is missing.
+// OpenCache returns the cache in a folder, which is made if it is missing. The
+// caller closes it in the end.
 func OpenCache(folder string) (*Cache, error) {
-	c := &Cache{folder: folder}
+	c := &Cache{folder: folder, inUse: newLock(filepath.Join(folder, "lock"))}
 	for _, name := range []string{"blobs/sha256", "partial"} {
 		if err := os.MkdirAll(filepath.Join(folder, name), 0o755); err != nil {
 			return nil, fmt.Errorf("open cache: %w", err)
@@ -38,9 +42,46 @@ func OpenCache(folder string) (*Cache, error) {
 	return c, nil
 }
 
+// Close says that the cache is not used for now, so that it may be pruned. The
+// next use opens it again.
+func (c *Cache) Close() error { return c.inUse.Close() }
+
+// use keeps others from pruning the cache until Close.
+func (c *Cache) use(ctx context.Context) error {
+	_, err := c.inUse.TryRLockContext(ctx, 50*time.Millisecond)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return diskError(fmt.Errorf("lock %s: %w", c.inUse.Path(), err))
+	}
+	return nil
+}
+
+func newLock(path string) *flock.Flock {
+	return flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o644))
+}
+
 // Open opens the file of a blob.
-func (c *Cache) Open(_ context.Context, digest v1.Hash) (io.ReadCloser, error) {
-	return os.Open(c.path(digest))
+func (c *Cache) Open(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
+	if err := c.use(ctx); err != nil {
+		return nil, err
+	}
+	file, err := os.Open(c.path(digest))
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err == nil {
+		touch(file.Name(), info)
+	}
+	return file, nil
+}
+
+// touch notes that a file is used. Nothing depends on every use being noted.
+func touch(path string, info os.FileInfo) {
+	if now := time.Now(); now.Sub(info.ModTime()) > time.Hour {
+		_ = os.Chtimes(path, now, now)
+	}
 }
 
 func (c *Cache) path(digest v1.Hash) string {
@@ -53,8 +94,22 @@ func (c *Cache) partial(digest v1.Hash) string {
 
 // has says whether the cache has a blob of a size.
 func (c *Cache) has(descriptor v1.Descriptor) bool {
-	info, err := os.Stat(c.path(descriptor.Digest))
-	return err == nil && info.Mode().IsRegular() && info.Size() == descriptor.Size
+	path := c.path(descriptor.Digest)
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != descriptor.Size {
+		return false
+	}
+	touch(path, info)
+	return true
+}
+
+// begun returns how much of a blob an earlier process left, in bytes.
+func (c *Cache) begun(descriptor v1.Descriptor) int64 {
+	info, err := os.Stat(c.partial(descriptor.Digest))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // manifest reads a small blob and checks it; it returns nil if the cache does
@@ -74,6 +129,9 @@ func (c *Cache) manifest(digest v1.Hash) ([]byte, error) {
 	}
 	if check(content, digest) != nil {
 		return nil, nil // damaged; it is fetched again and replaced
+	}
+	if info, err := file.Stat(); err == nil {
+		touch(file.Name(), info)
 	}
 	return content, nil
 }
@@ -104,7 +162,7 @@ func check(content []byte, digest v1.Hash) error {
 func (c *Cache) lock(ctx context.Context, digest v1.Hash) (*flock.Flock, error) {
 	path := c.partial(digest)
 	for {
-		lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o644))
+		lock := newLock(path)
 		if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)

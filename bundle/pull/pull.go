@@ -1,6 +1,6 @@
 // Package pull brings images into a cache of blobs by digest, from registries,
-// OCI image layouts and docker-archives, as bundles need them: manifests stay
-// bit for bit.
+// OCI image layouts, docker-archives and local daemons, as bundles need them:
+// manifests stay bit for bit.
 //
 // # The cache
 //
@@ -11,6 +11,10 @@
 // that processes share a cache and each blob is fetched by one of them. What an
 // interruption left is continued by a range request, and begun again where the
 // server knows no ranges.
+//
+// The time of a blob's file is when it was used last, to the hour. Prune removes
+// what was not used for long; who uses the cache holds the file "lock" shared
+// until Close, so that nothing disappears below it.
 //
 // # Requests
 //
@@ -71,7 +75,7 @@ type Options struct {
 	// are asked before it: a host, or a host and the beginning of a path.
 	Mirrors map[string][]string
 	// Insecure has the hosts of registries that may speak HTTP, or have
-	// certificates that nobody vouches for.
+	// certificates that nobody vouches for; "*" means all hosts.
 	Insecure []string
 	// Transport makes the requests; nil means one with the proxies of the
 	// environment. Insecure has no influence on the certificates that it takes.
@@ -150,12 +154,16 @@ type puller struct {
 	flights  singleflight.Group
 	progress *tracker
 	hosts    *hosts
+	space    *space
+	// exports bounds how many images of daemons lie on the disk at a time.
+	exports *semaphore.Weighted
 }
 
 // Pull brings images into the cache and returns them in the order of the
 // requests. Where some fail, the error joins an *Error for each of them, and the
-// others are in the cache nevertheless. It may be called by several goroutines
-// and processes at once.
+// others are in the cache nevertheless. That there is not enough space for what
+// is missing is found when the manifests are known, before blobs are fetched. It
+// may be called by several goroutines and processes at once.
 func (c *Cache) Pull(ctx context.Context, requests []Request, options Options) ([]Image, error) {
 	if options.Parallel <= 0 {
 		options.Parallel = DefaultParallel
@@ -166,11 +174,22 @@ func (c *Cache) Pull(ctx context.Context, requests []Request, options Options) (
 	if options.Keychain == nil {
 		options.Keychain = authn.DefaultKeychain
 	}
+	if err := c.use(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	space, err := newSpace(c.folder, requests, cancel)
+	if err != nil {
+		return nil, err
+	}
 	p := &puller{
 		Cache: c, options: options,
 		slots:    semaphore.NewWeighted(int64(options.Parallel)),
 		progress: &tracker{progress: options.Progress},
 		hosts:    newHosts(options),
+		space:    space,
+		exports:  semaphore.NewWeighted(maxExports),
 	}
 	defer p.hosts.close()
 	images, failures := make([]Image, len(requests)), make([]error, len(requests))
@@ -207,6 +226,8 @@ func (p *puller) image(ctx context.Context, request Request) (Image, error) {
 }
 
 func (p *puller) pullImage(ctx context.Context, request Request) (Image, error) {
+	known := p.space.expect(request)
+	defer known()
 	from, err := p.open(ctx, request)
 	if err != nil {
 		return Image{}, doing(err, "read reference")
@@ -219,7 +240,7 @@ func (p *puller) pullImage(ctx context.Context, request Request) (Image, error) 
 	p.progress.state(request.Reference, Fetching, nil)
 	walk := &walk{puller: p, from: from, seen: map[v1.Hash]int64{}}
 	walk.image.Reference = request.Reference
-	if err := walk.root(ctx, digest); err != nil {
+	if err := walk.root(ctx, digest, known); err != nil {
 		return Image{}, err
 	}
 	return walk.image, nil

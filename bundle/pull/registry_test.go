@@ -35,7 +35,11 @@ func TestMain(m *testing.M) {
 func pullAsProcess(folder string, references []string) int {
 	cache, err := pull.OpenCache(folder)
 	if err == nil {
-		_, err = cache.Pull(context.Background(), requests(references...), pull.Options{Retry: fast})
+		wanted := requests(references...)
+		if socket := os.Getenv("PULL_TEST_SOCKET"); socket != "" {
+			wanted[0].From = pull.Daemon{Socket: socket}
+		}
+		_, err = cache.Pull(context.Background(), wanted, pull.Options{Retry: fast})
 	}
 	if err != nil {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")

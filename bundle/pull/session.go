@@ -92,7 +92,7 @@ func (h *hosts) session(full string) (*session, error) {
 		return known, nil
 	}
 	s := &session{hosts: h, repository: repository, base: h.secure, scheme: "https"}
-	if slices.Contains(h.hosts, repository.RegistryStr()) {
+	if slices.Contains(h.hosts, repository.RegistryStr()) || slices.Contains(h.hosts, "*") {
 		s.base = h.insecure
 		if s.repository, err = name.NewRepository(full, name.Insecure); err != nil {
 			return nil, err

@@ -19,11 +19,16 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
-// Source is where an image comes from instead of a registry: a Layout or an
-// Archive. The socket of a daemon is none, since daemons have no original
-// manifests; `docker save` makes an Archive.
+// annotationName is the name of an image in a layout.
+const annotationName = "org.opencontainers.image.ref.name"
+
+// Source is where an image comes from instead of a registry: a Layout, an
+// Archive or a Daemon, or what Names found in one.
 type Source interface {
-	open(reference name.Reference) (origin, error)
+	// open gives the image that a reference, or the source itself, names.
+	open(ctx context.Context, p *puller, reference name.Reference) (origin, error)
+	// list returns the images of the source.
+	list(ctx context.Context) ([]listed, error)
 }
 
 // origin has one image. Its methods are called by several goroutines at once.
@@ -40,13 +45,13 @@ type origin interface {
 }
 
 // open finds out where an image comes from.
-func (p *puller) open(_ context.Context, request Request) (origin, error) {
+func (p *puller) open(ctx context.Context, request Request) (origin, error) {
 	reference, err := name.ParseReference(request.Reference)
 	if err != nil {
 		return nil, err
 	}
 	if request.From != nil {
-		return request.From.open(reference)
+		return request.From.open(ctx, p, reference)
 	}
 	return p.hosts.repository(reference)
 }
@@ -60,7 +65,7 @@ type Layout struct {
 	Name string
 }
 
-func (l Layout) open(reference name.Reference) (origin, error) {
+func (l Layout) open(_ context.Context, _ *puller, reference name.Reference) (origin, error) {
 	index, err := layout.ImageIndexFromPath(l.Folder)
 	if err != nil {
 		return nil, fmt.Errorf("layout %s: %w", l.Folder, err)
@@ -71,17 +76,21 @@ func (l Layout) open(reference name.Reference) (origin, error) {
 	}
 	var found []v1.Descriptor
 	for _, manifest := range listed.Manifests {
-		if l.Name == "" || manifest.Annotations["org.opencontainers.image.ref.name"] == l.Name {
+		if l.Name == "" || manifest.Annotations[annotationName] == l.Name {
 			found = append(found, manifest)
 		}
 	}
 	if len(found) != 1 {
 		return nil, fmt.Errorf("layout %s has %d images of the name %q instead of one", l.Folder, len(found), l.Name)
 	}
-	if pinned, ok := reference.(name.Digest); ok && pinned.DigestStr() != found[0].Digest.String() {
-		return nil, fmt.Errorf("layout %s has %s instead of the digest in the reference", l.Folder, found[0].Digest)
+	return openLayout(l.Folder, found[0].Digest, reference)
+}
+
+func openLayout(folder string, digest v1.Hash, reference name.Reference) (origin, error) {
+	if pinned, ok := reference.(name.Digest); ok && pinned.DigestStr() != digest.String() {
+		return nil, fmt.Errorf("layout %s has %s instead of the digest in the reference", folder, digest)
 	}
-	return &layoutOrigin{Layout: bundle.Layout(l.Folder), digest: found[0].Digest}, nil
+	return &layoutOrigin{Layout: bundle.Layout(folder), digest: digest}, nil
 }
 
 type layoutOrigin struct {
@@ -121,10 +130,9 @@ type Archive struct {
 	Tag string
 }
 
-func (a Archive) open(reference name.Reference) (origin, error) {
-	if _, ok := reference.(name.Digest); ok || strings.Contains(reference.String(), "@") {
-		return nil, cli.WithHint(errors.New("a docker-archive has no original manifest, so the digest in the reference cannot be kept"),
-			"pull from the registry or from an OCI layout")
+func (a Archive) open(_ context.Context, _ *puller, reference name.Reference) (origin, error) {
+	if err := refuseDigest("a docker-archive", reference); err != nil {
+		return nil, err
 	}
 	var tag *name.Tag
 	if a.Tag != "" {
@@ -139,6 +147,14 @@ func (a Archive) open(reference name.Reference) (origin, error) {
 		return nil, fmt.Errorf("docker-archive %s: %w", a.File, err)
 	}
 	return &imageOrigin{image}, nil
+}
+
+func refuseDigest(source string, reference name.Reference) error {
+	if _, ok := reference.(name.Digest); !ok && !strings.Contains(reference.String(), "@") {
+		return nil
+	}
+	return cli.WithHint(fmt.Errorf("%s has no original manifest, so the digest in the reference cannot be kept", source),
+		"pull from the registry or from an OCI layout")
 }
 
 // imageOrigin is an image whose manifest is computed.

@@ -24,7 +24,9 @@ func TestInsecureRegistry(t *testing.T) {
 	if err := failure(t, t.TempDir(), host+"/"+path); !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("error %v", err)
 	}
-	mustPull(t, cacheOf(t, t.TempDir()), pull.Options{Insecure: []string{host}}, host+"/"+path)
+	for _, insecure := range []string{host, "*"} {
+		mustPull(t, cacheOf(t, t.TempDir()), pull.Options{Insecure: []string{insecure}}, host+"/"+path)
+	}
 }
 
 // TestRedirects has blobs elsewhere, as registries with object stores do; what

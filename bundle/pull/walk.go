@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -27,18 +28,23 @@ type walk struct {
 }
 
 // root fetches the manifest that a reference leads to, all manifests that are
-// wanted below it, and then all blobs at once.
-func (w *walk) root(ctx context.Context, digest v1.Hash) error {
+// wanted below it, tells that they are known, and then fetches all blobs at once.
+func (w *walk) root(ctx context.Context, digest v1.Hash, known func()) error {
 	if err := w.descend(ctx, v1.Descriptor{Digest: digest}, 0); err != nil {
 		return err
 	}
 	w.image.Descriptor = w.image.Blobs[0]
-	failures := make([]error, len(w.blobs))
+	missing := slices.DeleteFunc(w.blobs, w.has)
+	for _, blob := range missing {
+		w.space.reserve(blob, w.begun(blob))
+	}
+	known()
+	if err := w.space.wait(ctx); err != nil {
+		return err
+	}
+	failures := make([]error, len(missing))
 	var group sync.WaitGroup
-	for i, blob := range w.blobs {
-		if w.has(blob) {
-			continue
-		}
+	for i, blob := range missing {
 		group.Go(func() {
 			failures[i] = doing(w.blob(ctx, w.from, blob), "get blob %s", blob.Digest)
 		})

@@ -13,6 +13,9 @@ type mode struct {
 	force bool
 	// resume executes again what was in progress.
 	resume bool
+	// around checks also what the phases around the phase require. Phases in it
+	// need not check that again: what has completed stays so.
+	around bool
 }
 
 // Execute executes a phase and all phases in it. What has completed stays as it
@@ -31,7 +34,7 @@ func (e *Engine) Execute(ctx context.Context, phaseID string, force bool) error 
 	if err := e.unfinished(); err != nil {
 		return err
 	}
-	return e.execute(ctx, n, mode{force: force})
+	return e.execute(ctx, n, mode{force: force, around: true})
 }
 
 // Resume executes all that has not completed, also what failed or was in
@@ -60,10 +63,11 @@ func (e *Engine) execute(ctx context.Context, n *node, m mode) error {
 		return fmt.Errorf("phase %q is in progress, use --force flag to force execution", n.phase.ID)
 	}
 	if !m.force {
-		if err := e.prerequisites(n); err != nil {
+		if err := e.prerequisites(n, m.around); err != nil {
 			return err
 		}
 	}
+	m.around = false
 	switch {
 	case n.phase.Leaf():
 		return e.executeLeaf(ctx, n, m)
@@ -78,8 +82,9 @@ func (e *Engine) execute(ctx context.Context, n *node, m mode) error {
 	return nil
 }
 
-// prerequisites checks what the phase and the phases around it require.
-func (e *Engine) prerequisites(n *node) error {
+// prerequisites checks what the phase requires, and perhaps what the phases
+// around it do.
+func (e *Engine) prerequisites(n *node, around bool) error {
 	for ; n != nil; n = n.parent {
 		for _, id := range n.phase.Requires {
 			required, err := e.tree.find(id)
@@ -89,6 +94,9 @@ func (e *Engine) prerequisites(n *node) error {
 			if state, _ := e.state(required); state != Completed {
 				return fmt.Errorf("required phase %q is not completed", id)
 			}
+		}
+		if !around {
+			break
 		}
 	}
 	return nil

@@ -19,11 +19,11 @@ func (e *Engine) executeParallel(ctx context.Context, group []*node, limit int, 
 	}
 	results := make(chan result)
 	waiting, running := slices.Clone(group), 0
-	ended := map[*node]bool{} // true if completed
-	var problems []error
+	ended := map[*node]bool{}             // true if completed
+	problems := make([]error, len(group)) // in the order of the plan
 	for {
 		for running < limit && ctx.Err() == nil {
-			next := slices.IndexFunc(waiting, func(n *node) bool { return e.ready(n, group, ended) })
+			next := slices.IndexFunc(waiting, func(n *node) bool { return e.ready(n, ended) })
 			if next < 0 {
 				break
 			}
@@ -38,27 +38,27 @@ func (e *Engine) executeParallel(ctx context.Context, group []*node, limit int, 
 		got := <-results
 		running--
 		ended[got.node] = got.err == nil
-		if got.err != nil {
-			problems = append(problems, got.err)
-		}
+		problems[slices.Index(group, got.node)] = got.err
 	}
-	if len(waiting) > 0 && len(problems) == 0 {
-		problems = append(problems, fmt.Errorf("execute phase %q: %w", waiting[0].phase.ID, context.Cause(ctx)))
+	err := errors.Join(problems...)
+	if err == nil && len(waiting) > 0 {
+		err = fmt.Errorf("execute phase %q: %w", waiting[0].phase.ID, context.Cause(ctx))
 	}
-	return errors.Join(problems...)
+	return err
 }
 
-// ready tells whether all phases of the group have completed that the phase, or
-// one in it, requires.
-func (e *Engine) ready(n *node, group []*node, ended map[*node]bool) bool {
+// ready tells whether all other phases of its group have completed that the
+// phase, or one in it, requires.
+func (e *Engine) ready(n *node, ended map[*node]bool) bool {
 	ready := true
 	n.each(func(inner *node) {
 		for _, id := range inner.phase.Requires {
 			required := e.tree.nodes[id]
-			for _, sibling := range group {
-				if sibling != n && sibling.contains(required) && !ended[sibling] {
-					ready = false
-				}
+			for required != nil && required.parent != n.parent {
+				required = required.parent
+			}
+			if required != nil && required != n && !ended[required] {
+				ready = false
 			}
 		}
 	})

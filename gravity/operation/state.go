@@ -1,6 +1,9 @@
 package operation
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // State says how far a phase is.
 type State string
@@ -44,6 +47,7 @@ func Resolve(plan *Plan, entries []Entry) *Plan {
 	}
 	resolved := *plan
 	resolved.Phases = resolvePhases(plan.Phases, last)
+	resolved.Servers = slices.Concat([]Server{}, plan.Servers) // never null
 	return &resolved
 }
 

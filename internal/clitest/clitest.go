@@ -31,18 +31,21 @@ func Main(m *testing.M, program string, main func()) {
 //	exits CODE PROGRAM ARGUMENT...
 //
 // runs a program that must end with that exit code.
-func Run(t *testing.T, program string) {
+//
+// Each of the setups is called for each of the program's own scripts before it
+// runs, to start what the script needs.
+func Run(t *testing.T, program string, setups ...func(*testscript.Env) error) {
 	t.Run("common", func(t *testing.T) {
 		testscript.Run(t, parameters(program, commonScripts(t)))
 	})
 	if _, err := os.Stat("testdata/script"); !errors.Is(err, fs.ErrNotExist) {
 		t.Run("own", func(t *testing.T) {
-			testscript.Run(t, parameters(program, "testdata/script"))
+			testscript.Run(t, parameters(program, "testdata/script", setups...))
 		})
 	}
 }
 
-func parameters(program, dir string) testscript.Params {
+func parameters(program, dir string, setups ...func(*testscript.Env) error) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
@@ -51,6 +54,11 @@ func parameters(program, dir string) testscript.Params {
 			env.Setenv("program", program)
 			// The race detector's pause at the end of each of many processes.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
+			for _, setup := range setups {
+				if err := setup(env); err != nil {
+					return err
+				}
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},

@@ -56,7 +56,7 @@ var importRules = []importRule{
 	},
 	{
 		of:    module + "/gravity",
-		never: []string{module + "/bundle/discovery/chart", module + "/bundle/discovery/kustomization"},
+		never: []string{module + "/bundle/build", module + "/bundle/discovery/chart", module + "/bundle/discovery/kustomization"},
 		why:   "gravity travels in every bundle; images are found when the bundle is built",
 	},
 	{

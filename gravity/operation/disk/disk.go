@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -32,6 +33,10 @@ const (
 	createLock    = ".create.lock"
 	partialPrefix = ".partial-"
 )
+
+// lockInterval is how often it is tried to create an operation while another
+// one is created, which takes milliseconds.
+const lockInterval = 10 * time.Millisecond
 
 // Store is an operation.Store in a folder.
 type Store struct {
@@ -55,7 +60,7 @@ func New(dir string) *Store {
 }
 
 // Create stores the plan of a new operation.
-func (s *Store) Create(_ context.Context, plan *operation.Plan) error {
+func (s *Store) Create(ctx context.Context, plan *operation.Plan) error {
 	if err := plan.Validate(); err != nil {
 		return err
 	}
@@ -67,7 +72,7 @@ func (s *Store) Create(_ context.Context, plan *operation.Plan) error {
 		return err
 	}
 	lock := flock.New(filepath.Join(s.dir, createLock), flock.SetPermissions(0o600))
-	if err := lock.Lock(); err != nil {
+	if _, err := lock.TryLockContext(ctx, lockInterval); err != nil {
 		return fmt.Errorf("lock %s: %w", s.dir, err)
 	}
 	defer lock.Close()

@@ -59,8 +59,12 @@ func decodePlan(r io.Reader) (*operation.Plan, error) {
 	if size > maxPlan {
 		return nil, fmt.Errorf("more than %d bytes", maxPlan)
 	}
+	return parsePlan(data.Bytes())
+}
+
+func parsePlan(data []byte) (*operation.Plan, error) {
 	plan := &operation.Plan{}
-	if err := json.Unmarshal(data.Bytes(), plan); err != nil {
+	if err := json.Unmarshal(data, plan); err != nil {
 		return nil, err
 	}
 	return plan, plan.Validate()

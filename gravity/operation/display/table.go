@@ -103,12 +103,21 @@ func failed(w io.Writer, phase *operation.Phase, color bool) {
 	if phase.Error == nil {
 		return
 	}
-	for line := range strings.SplitSeq(strings.TrimSpace(phase.Error.Message), "\n") {
-		fmt.Fprintf(w, "\t%s%s%s\n", begin, printable(line), end)
+	for _, line := range lines(phase.Error) {
+		fmt.Fprintf(w, "\t%s%s%s\n", begin, line, end)
 	}
 	for _, hint := range phase.Error.Hints {
 		fmt.Fprintf(w, "\thint: %s\n", printable(hint))
 	}
+}
+
+// lines are those of a failure's message.
+func lines(failure *operation.Failure) []string {
+	split := strings.Split(strings.TrimSpace(failure.Message), "\n")
+	for i, line := range split {
+		split[i] = printable(line)
+	}
+	return split
 }
 
 // printable keeps what executors say from moving the cursor.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
@@ -76,7 +77,7 @@ func ended(w io.Writer, stored *operation.Operation) (bool, error) {
 	}
 	switch {
 	case failed != nil && failed.Error != nil:
-		return true, fmt.Errorf("phase %q: %s", failed.ID, failed.Error.Message)
+		return true, fmt.Errorf("phase %q: %s", failed.ID, strings.Join(lines(failed.Error), "\n"))
 	case failed != nil:
 		return true, fmt.Errorf("phase %q has failed", failed.ID)
 	case !stored.Active():
