@@ -8,6 +8,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/disk"
 )
 
 // Extract copies a blob of a source to the start of an empty file and checks
@@ -28,7 +29,7 @@ func Extract(ctx context.Context, source BlobSource, digest v1.Hash, size int64,
 // CheckSpace fails with a hint if the file system of a folder has less than the
 // given bytes for what.
 func CheckSpace(folder, what string, size int64) error {
-	free, err := freeSpace(folder)
+	free, err := disk.Free(folder)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package install_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/lab"
 )
 
@@ -39,8 +41,8 @@ func TestResume(t *testing.T) {
 
 	command := "/root/app/install --cluster=test"
 	killed := 0
-	for attempt := range 8 {
-		delay := time.Duration(random.Int64N(int64(6 * time.Second)))
+	for attempt := range 6 {
+		delay := time.Duration(random.Int64N(int64(12 * time.Second)))
 		if !killAfter(ctx, t, machine, command, delay) {
 			break
 		}
@@ -59,6 +61,9 @@ func TestResume(t *testing.T) {
 	}
 	steps := []string{
 		"/checks", "/configure", "/bootstrap", "/pull", "/masters", "/wait", "/rbac", "/coredns", "/overlay", "/export", "/health", "/app",
+	}
+	for _, phase := range inProgress(ctx, t, machine) {
+		finish(ctx, t, machine, "/root/app/gravity plan execute --force --phase="+phase)
 	}
 	for _, step := range steps {
 		finish(ctx, t, machine, "/root/app/gravity plan execute --phase="+step)
@@ -86,6 +91,25 @@ func killAfter(ctx context.Context, t *testing.T, machine *lab.Machine, command 
 		t.Fatal(err)
 	}
 	return strings.Contains(result.Stdout, "killed")
+}
+
+// inProgress lists the leaves in which the installer was killed.
+func inProgress(ctx context.Context, t *testing.T, machine *lab.Machine) (found []string) {
+	t.Helper()
+	var plan operation.Plan
+	if err := json.Unmarshal([]byte(output(ctx, t, machine, "/root/app/gravity plan -o json")), &plan); err != nil {
+		t.Fatal(err)
+	}
+	var look func([]operation.Phase)
+	look = func(phases []operation.Phase) {
+		for _, phase := range phases {
+			if look(phase.Phases); phase.Leaf() && phase.State == operation.InProgress {
+				found = append(found, phase.ID)
+			}
+		}
+	}
+	look(plan.Phases)
+	return found
 }
 
 func phases(ctx context.Context, t *testing.T, machine *lab.Machine) string {
