@@ -81,12 +81,13 @@ func (i *installation) run(command *cobra.Command) error {
 		return cli.WithHint(errors.New("gravity install needs root"), "run it with sudo")
 	}
 	if i.resume || i.phase != "" {
-		return i.change(command, func(ctx context.Context, engine *operation.Engine) error {
+		err := i.change(command, func(ctx context.Context, engine *operation.Engine) error {
 			if i.phase != "" {
 				return engine.Execute(ctx, i.phase, i.force)
 			}
 			return engine.Resume(ctx)
 		})
+		return errors.Join(err, i.endpoints(command, err))
 	}
 	plan, err := i.plan(command.Context())
 	if err != nil {
@@ -103,7 +104,43 @@ func (i *installation) run(command *cobra.Command) error {
 	if err != nil {
 		return cli.WithHint(err, "go on with 'gravity install --resume' when the cause is gone, or start again after 'gravity system uninstall --confirm'")
 	}
-	return i.print(command, plan.OperationID)
+	if err := i.print(command, plan.OperationID); err != nil {
+		return err
+	}
+	return i.endpoints(command, nil)
+}
+
+// endpoints prints where the application is, once it is installed.
+func (i *installation) endpoints(command *cobra.Command, failed error) error {
+	if failed != nil || i.quiet || i.phase != "" || i.format == cli.FormatJSON {
+		return nil
+	}
+	p, err := paths.New(i.stateDir)
+	if err != nil {
+		return err
+	}
+	endpoints, err := install.Endpoints(command.Context(), p)
+	if err != nil {
+		return fmt.Errorf("the application is installed, but its endpoints are not known: %w", err)
+	}
+	out := command.OutOrStdout()
+	for n, endpoint := range endpoints {
+		if n == 0 {
+			fmt.Fprintln(out, "Application endpoints:")
+		}
+		fmt.Fprintf(out, "    * %s%s\n", endpoint.Name, describe(endpoint.Description))
+		for _, address := range endpoint.Addresses {
+			fmt.Fprintf(out, "        - %s\n", address)
+		}
+	}
+	return nil
+}
+
+func describe(description string) string {
+	if description == "" {
+		return ":"
+	}
+	return " (" + description + "):"
 }
 
 // plan reads the command line and the bundle, and makes the plan.

@@ -128,6 +128,12 @@ func (w *wait) Execute(ctx context.Context) error {
 	return installAccess(w.paths, w.settings.Node.Address.String())
 }
 
+// Rollback takes people's access away.
+func (w *wait) Rollback(context.Context) error {
+	removeKubeconfig(w.paths)
+	return errors.Join(removeLink(w.paths, "kubectl"), removeLink(w.paths, "helm"))
+}
+
 // label gives the node the labels of its profile, also those that a kubelet may
 // not give itself.
 func (w *wait) label(ctx context.Context, client *kube.Client) error {

@@ -22,8 +22,8 @@ func Executors(stateDir string) operation.Executors {
 	var once sync.Once
 	var shared *environment
 	var failed error
-	return func(_ context.Context, _ *operation.Plan, phase operation.Phase, log operation.Logger) (operation.Executor, error) {
-		once.Do(func() { shared, failed = newEnvironment(stateDir, phase, log) })
+	return func(_ context.Context, plan *operation.Plan, phase operation.Phase, log operation.Logger) (operation.Executor, error) {
+		once.Do(func() { shared, failed = newEnvironment(stateDir, plan.OperationID, phase, log) })
 		if failed != nil {
 			return nil, failed
 		}
@@ -49,17 +49,18 @@ var executors = map[string]func(*environment) operation.Executor{
 	overlayExecutor:     func(e *environment) operation.Executor { return &overlay{inCluster{e}} },
 	exportExecutor:      func(e *environment) operation.Executor { return &export{e} },
 	healthExecutor:      func(e *environment) operation.Executor { return &health{inCluster{e}} },
-	applicationExecutor: func(e *environment) operation.Executor { return &application{e} },
+	applicationExecutor: func(e *environment) operation.Executor { return &application{e, e.operationID} },
 	electionExecutor:    func(e *environment) operation.Executor { return &election{inCluster{e}} },
 }
 
 // environment is what the phases of one installation share.
 type environment struct {
-	paths     paths.Paths
-	settings  Settings
-	log       operation.Logger
-	store     *store.Store
-	container *container.Container
+	paths       paths.Paths
+	operationID string
+	settings    Settings
+	log         operation.Logger
+	store       *store.Store
+	container   *container.Container
 
 	mu     sync.Mutex
 	bundle *bundle.Bundle
@@ -67,12 +68,12 @@ type environment struct {
 	kube   *kube.Client
 }
 
-func newEnvironment(stateDir string, phase operation.Phase, log operation.Logger) (*environment, error) {
+func newEnvironment(stateDir, operationID string, phase operation.Phase, log operation.Logger) (*environment, error) {
 	p, err := paths.New(stateDir)
 	if err != nil {
 		return nil, err
 	}
-	e := &environment{paths: p, log: log, store: store.New(p.Store()), container: container.New(p)}
+	e := &environment{paths: p, operationID: operationID, log: log, store: store.New(p.Store()), container: container.New(p)}
 	if err := phase.Decode(&e.settings); err != nil {
 		return nil, fmt.Errorf("phase %s: %w", phase.ID, err)
 	}

@@ -35,6 +35,50 @@ nodeProfiles:
       tier: front
     taints:
       - {key: flavour, value: sweet, effect: PreferNoSchedule}
+endpoints:
+  - name: Shop
+    description: where people buy
+    serviceName: shop
+    protocol: http
+    port: 8080
+  - name: Hidden
+    serviceName: shop
+    hidden: true
+hooks:
+  install:
+    job: |
+      apiVersion: batch/v1
+      kind: Job
+      metadata: {name: install}
+      spec:
+        backoffLimit: 0
+        template:
+          spec:
+            restartPolicy: Never
+            containers:
+              - name: hook
+                image: docker.io/library/hook:1
+                command:
+                  - sh
+                  - -euc
+                  - |
+                    echo "hook $GRAVITY_HOOK of $APP_PACKAGE in $GRAVITY_CLUSTER_NAME"
+                    if [ "$GRAVITY_CLUSTER_NAME" = second ]; then kubectl get configmap permission; fi
+                    kubectl apply -f /var/lib/gravity/resources/objects.yaml
+                    helm list --all-namespaces
+  postInstall:
+    job: |
+      apiVersion: batch/v1
+      kind: Job
+      metadata: {name: post}
+      spec:
+        template:
+          spec:
+            restartPolicy: Never
+            containers:
+              - name: hook
+                image: hook:1
+                command: [kubectl, get, service, shop, --namespace=default]
 systemOptions:
   kubelet:
     args:
@@ -44,8 +88,37 @@ systemOptions:
 
 var shop = installtest.Application{
 	Manifest: shopManifest, Name: "shop", Version: "1.0.0",
-	Images: map[string]string{"docker.io/library/pause:1": "registry.k8s.io/pause:3.10.2"},
+	Images: map[string]string{
+		"docker.io/library/pause:1": "registry.k8s.io/pause:3.10.2",
+		"docker.io/library/hook:1":  "registry.k8s.io/etcd:3.7.0-0",
+	},
+	Files: map[string]string{"objects.yaml": shopObjects},
 }
+
+// shopObjects are what the install hook makes.
+const shopObjects = `apiVersion: v1
+kind: Service
+metadata:
+  name: shop
+  namespace: default
+spec:
+  type: NodePort
+  ports: [{port: 8080, nodePort: 30088}]
+  selector: {app: shop}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: shop
+  namespace: default
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      containers: [{name: shop, image: "docker.io/library/pause:1"}]
+`
 
 // run runs a command on a machine, whose output goes to the test's.
 func run(ctx context.Context, t *testing.T, machine *lab.Machine, args ...string) error {
@@ -88,6 +161,8 @@ func TestInstall(t *testing.T) {
 	install(ctx, t, machine)
 	t.Run("node", func(t *testing.T) { checkNode(ctx, t, machine) })
 	t.Run("images", func(t *testing.T) { checkImages(ctx, t, machine) })
+	t.Run("application", func(t *testing.T) { checkApplication(ctx, t, machine) })
+	t.Run("security", func(t *testing.T) { checkSecurity(ctx, t, machine) })
 	t.Run("exec", func(t *testing.T) { checkExec(ctx, t, machine) })
 	t.Run("again", func(t *testing.T) { checkAgain(ctx, t, machine) })
 	t.Run("power", func(t *testing.T) { checkPower(ctx, t, machine) })
@@ -98,7 +173,72 @@ func TestInstall(t *testing.T) {
 	}
 	t.Logf("%.1f s to uninstall", time.Since(began).Seconds())
 	compare(t, before, output(ctx, t, machine, snapshot))
-	install(ctx, t, machine, "--pod-network-cidr=10.9.0.0/16")
+	t.Run("hook fails", func(t *testing.T) { checkHookFails(ctx, t, machine) })
+}
+
+// checkApplication wants hooks to have run, with their logs kept, and what they
+// made to run from the store.
+func checkApplication(ctx context.Context, t *testing.T, machine *lab.Machine) {
+	output(ctx, t, machine, "kubectl rollout status deployment/shop --timeout=60s")
+	log := output(ctx, t, machine, "cat /var/lib/gravity/log/hooks/shop-install-*.log")
+	for _, want := range []string{"hook install of gravitational.io/shop:1.0.0 in test", "deployment.apps/shop created", "NAMESPACE"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the hook's log has no %q: %s", want, log)
+		}
+	}
+	if log := output(ctx, t, machine, "cat /var/lib/gravity/log/hooks/shop-postinstall-*.log"); !strings.Contains(log, "30088") {
+		t.Errorf("the log of postInstall is %q", log)
+	}
+}
+
+// checkSecurity wants the restricted policy to hold for who is not privileged,
+// and to be granted by groups.
+func checkSecurity(ctx context.Context, t *testing.T, machine *lab.Machine) {
+	output(ctx, t, machine, `kubectl create namespace team && kubectl create rolebinding devs -n team --clusterrole=edit --group=devs`)
+	pod := func(spec string) string {
+		return `echo '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"try","namespace":"team"},"spec":{"containers":[{"name":"a","image":"docker.io/library/pause:1"` +
+			spec + `}' | kubectl apply --dry-run=server -f - --as=dev --as-group=devs`
+	}
+	const nonRoot = `,"securityContext":{"runAsUser":1000`
+	for _, test := range []struct {
+		name, spec, groups string
+		allowed            bool
+	}{
+		{"plain", nonRoot + `}}]}`, "", true},
+		{"root", `,"securityContext":{"runAsUser":0}}]}`, "", false},
+		{"unknown user", `}]}`, "", false},
+		{"host network", nonRoot + `}}],"hostNetwork":true}`, "", false},
+		{"capability", nonRoot + `,"capabilities":{"add":["SYS_ADMIN"]}}}]}`, "", false},
+		{"privileged group", `}],"hostNetwork":true}`, " --as-group=privileged-psp-users", true},
+		{"restricted group", `}],"hostNetwork":true}`, " --as-group=restricted-psp-users", false},
+	} {
+		err := run(ctx, t, machine, "sh", "-c", pod(test.spec)+test.groups)
+		if (err == nil) != test.allowed {
+			t.Errorf("%s: %v, want allowed %v", test.name, err, test.allowed)
+		}
+	}
+	if got := output(ctx, t, machine, "kubectl auth can-i list secrets --as=system:serviceaccount:default:default || true"); got != "no" {
+		t.Errorf("the default service account may list secrets: %s", got)
+	}
+}
+
+// checkHookFails installs with a hook that fails until it gets what it wants.
+func checkHookFails(ctx context.Context, t *testing.T, machine *lab.Machine) {
+	_, err := machine.Run(ctx, lab.Command{Args: []string{"/root/app/install", "--cluster=second", "--pod-network-cidr=10.9.0.0/16", "--admin-service-accounts"}})
+	if err == nil || !strings.Contains(err.Error(), "hook install") || !strings.Contains(err.Error(), "read its log in /var/lib/gravity/log/hooks/shop-install-") {
+		t.Fatalf("the installation with a hook that fails: %v", err)
+	}
+	if log := output(ctx, t, machine, "cat /var/lib/gravity/log/hooks/shop-install-*.log"); !strings.Contains(log, `configmaps "permission" not found`) {
+		t.Errorf("the hook's log is %q", log)
+	}
+	output(ctx, t, machine, "kubectl create configmap permission -n kube-system")
+	text := output(ctx, t, machine, "/root/app/install --resume 2>&1")
+	if !strings.Contains(text, "http://10.") || !strings.Contains(text, ":30088") || strings.Contains(text, "Hidden") {
+		t.Errorf("the endpoints are not printed: %s", text)
+	}
+	if got := output(ctx, t, machine, "kubectl auth can-i list secrets --as=system:serviceaccount:default:default"); got != "yes" {
+		t.Errorf("--admin-service-accounts has no effect: %s", got)
+	}
 }
 
 // checkNode wants the profile's settings on the node.

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -34,6 +35,8 @@ type Client struct {
 	dynamic   dynamic.Interface
 	discovery discovery.DiscoveryInterface
 	mapper    *restmapper.DeferredDiscoveryRESTMapper
+	// streams has no limit of time.
+	streams discovery.DiscoveryInterface
 }
 
 // Open reads a kubeconfig. Nothing is sent yet.
@@ -59,8 +62,14 @@ func New(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	endless := rest.CopyConfig(config)
+	endless.Timeout = 0
+	streams, err := discovery.NewDiscoveryClientForConfig(endless)
+	if err != nil {
+		return nil, err
+	}
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(found))
-	return &Client{dynamic: client, discovery: found, mapper: mapper}, nil
+	return &Client{dynamic: client, discovery: found, mapper: mapper, streams: streams}, nil
 }
 
 // Ready asks whether the API server serves; the error says what it lacks.
@@ -155,12 +164,17 @@ func Parse(documents []byte) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(documents), 4096)
 	for {
-		object := new(unstructured.Unstructured)
-		err := decoder.Decode(&object.Object)
+		var raw json.RawMessage
+		err := decoder.Decode(&raw)
 		if errors.Is(err, io.EOF) {
 			return objects, nil
 		}
 		if err != nil {
+			return nil, err
+		}
+		object := new(unstructured.Unstructured)
+		// Not the standard library's: whole numbers are int64.
+		if err := utiljson.Unmarshal(raw, &object.Object); err != nil {
 			return nil, err
 		}
 		if len(object.Object) == 0 {
@@ -234,4 +248,11 @@ func (c *Client) Label(ctx context.Context, node string, labels map[string]any) 
 		return fmt.Errorf("label node %s: %w", node, err)
 	}
 	return nil
+}
+
+// Log follows the log of a container from its start to its end.
+func (c *Client) Log(ctx context.Context, namespace, pod, container string) (io.ReadCloser, error) {
+	return c.streams.RESTClient().Get().
+		AbsPath("/api/v1/namespaces", namespace, "pods", pod, "log").
+		Param("container", container).Param("follow", "true").Stream(ctx)
 }

@@ -103,6 +103,15 @@ func (c *Client) PodsReady(ctx context.Context, namespace string) error {
 // podReason says why a pod is not ready: the reason of a container that waits
 // tells more than the pod's condition.
 func podReason(pod *unstructured.Unstructured, message string) string {
+	if waiting := PodWaits(pod); waiting != "" {
+		return waiting
+	}
+	return message
+}
+
+// PodWaits says what a container of a pod waits for, such as an image that
+// cannot be pulled; empty if none waits.
+func PodWaits(pod *unstructured.Unstructured) string {
 	for _, field := range []string{"initContainerStatuses", "containerStatuses"} {
 		statuses, _, _ := unstructured.NestedSlice(pod.Object, "status", field)
 		for _, status := range statuses {
@@ -117,7 +126,10 @@ func podReason(pod *unstructured.Unstructured, message string) string {
 			}
 		}
 	}
-	return message
+	if status, message := condition(pod, "PodScheduled"); status == "False" {
+		return message
+	}
+	return ""
 }
 
 // condition returns the status of a condition and what is said about it.
