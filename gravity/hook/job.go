@@ -5,6 +5,7 @@ package hook
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -134,7 +135,7 @@ func (h *Hook) preparePod(pod map[string]any, namespace string) error {
 			existing, _ := container["volumeMounts"].([]any)
 			container["volumeMounts"] = append(existing, missing(existing, mounts)...)
 			variables, _ := container["env"].([]any)
-			container["env"] = append(h.environment(), variables...)
+			container["env"] = append(h.environment(variables), variables...)
 			replaceUser(container, h.ServiceUser)
 		}
 	}
@@ -179,17 +180,21 @@ func mountPath(mount any) string {
 	return strings.TrimSuffix(path, "/")
 }
 
-// environment is what each container has, before its own variables.
-func (h *Hook) environment() []any {
+// environment is what a container gets that has variables of its own, which win.
+func (h *Hook) environment(own []any) []any {
 	values := map[string]string{
 		"APP_PACKAGE":          manifest.Repository + "/" + h.Application + ":" + h.Version,
 		"GRAVITY_CLUSTER_NAME": h.Cluster, "GRAVITY_HOOK": string(h.Name), "DEVMODE": "false", "MANUAL_UPDATE": "false",
 	}
-	for name, value := range h.Environment {
-		values[name] = value
+	maps.Copy(values, h.Environment)
+	for _, entry := range own {
+		if variable, ok := entry.(map[string]any); ok {
+			name, _ := variable["name"].(string)
+			delete(values, name)
+		}
 	}
 	var list []any
-	for _, name := range sortedKeys(values) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list = append(list, map[string]any{"name": name, "value": values[name]})
 	}
 	return list
@@ -218,13 +223,4 @@ func child(parent map[string]any, name string) (map[string]any, error) {
 		return nil, fmt.Errorf("%s is a %T", name, parent[name])
 	}
 	return fields, nil
-}
-
-func sortedKeys(values map[string]string) []string {
-	keys := make([]string, 0, len(values))
-	for key := range values {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -86,7 +87,7 @@ func corefile(leader netip.Addr, resolvers []netip.Addr, zones map[string][]neti
 		text.WriteString(" {\n       max_concurrent 1000\n    }\n")
 	}
 	text.WriteString("    cache 30 {\n       disable success cluster.local\n       disable denial cluster.local\n    }\n    loop\n    reload\n    loadbalance\n}\n")
-	for _, zone := range sortedKeys(zones) {
+	for _, zone := range slices.Sorted(maps.Keys(zones)) {
 		fmt.Fprintf(&text, "%s:53 {\n    errors\n    cache 30\n    forward .", zone)
 		for _, resolver := range zones[zone] {
 			fmt.Fprintf(&text, " %s", resolver)
@@ -94,15 +95,6 @@ func corefile(leader netip.Addr, resolvers []netip.Addr, zones map[string][]neti
 		text.WriteString("\n}\n")
 	}
 	return text.String()
-}
-
-func sortedKeys[V any](values map[string]V) []string {
-	keys := make([]string, 0, len(values))
-	for key := range values {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // resources makes what the user gave.

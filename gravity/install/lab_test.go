@@ -90,7 +90,7 @@ var shop = installtest.Application{
 	Manifest: shopManifest, Name: "shop", Version: "1.0.0",
 	Images: map[string]string{
 		"docker.io/library/pause:1": "registry.k8s.io/pause:3.10.2",
-		"docker.io/library/hook:1":  "registry.k8s.io/etcd:3.7.0-0",
+		"docker.io/library/hook:1":  "gravity.local/master:" + installtest.Version, // it has a shell
 	},
 	Files: map[string]string{"objects.yaml": shopObjects},
 }

@@ -109,8 +109,8 @@ func podReason(pod *unstructured.Unstructured, message string) string {
 	return message
 }
 
-// PodWaits says what a container of a pod waits for, such as an image that
-// cannot be pulled; empty if none waits.
+// PodWaits says what keeps a pod from running: an image that cannot be pulled, a
+// container that failed, no node that takes it; empty if nothing does.
 func PodWaits(pod *unstructured.Unstructured) string {
 	for _, field := range []string{"initContainerStatuses", "containerStatuses"} {
 		statuses, _, _ := unstructured.NestedSlice(pod.Object, "status", field)
@@ -123,6 +123,11 @@ func PodWaits(pod *unstructured.Unstructured) string {
 			text, _, _ := unstructured.NestedString(fields, "state", "waiting", "message")
 			if reason != "" && reason != "ContainerCreating" && reason != "PodInitializing" {
 				return strings.TrimSpace(reason + " " + text)
+			}
+			if code, _, _ := unstructured.NestedInt64(fields, "state", "terminated", "exitCode"); code != 0 {
+				reason, _, _ = unstructured.NestedString(fields, "state", "terminated", "reason")
+				text, _, _ = unstructured.NestedString(fields, "state", "terminated", "message")
+				return strings.TrimSpace(fmt.Sprintf("container %v ended with exit code %d: %s %s", fields["name"], code, reason, text))
 			}
 		}
 	}

@@ -169,7 +169,7 @@ func (c *Config) kubelet() object {
 		// containerd's cgroups are not systemd's, and old hosts have cgroup v1.
 		"cgroupDriver": "cgroupfs", "failCgroupV1": false, "failSwapOn": false,
 		"evictionHard": threshold("5%"), "evictionSoft": threshold("10%"), "evictionSoftGracePeriod": threshold("1h0m0s"),
-		"rotateCertificates": true, "serializeImagePulls": false, "maxParallelImagePulls": 4,
+		"rotateCertificates": true, "serializeImagePulls": false,
 	}
 	if len(c.FeatureGates) > 0 {
 		configuration["featureGates"] = c.FeatureGates

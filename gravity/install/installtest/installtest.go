@@ -190,7 +190,7 @@ func Diagnose(t *testing.T, machine *lab.Machine) {
 		"journalctl --no-pager -u gravity-master -u gravity-agent -n 50 -o cat",
 		"/root/app/gravity exec kubectl get nodes,pods -A -o wide",
 		"/root/app/gravity exec kubectl get events -A --sort-by=.lastTimestamp | tail -30",
-		"/root/app/gravity exec journalctl --no-pager -u registry -u kubelet -n 30 -o cat",
+		"/root/app/gravity exec journalctl --no-pager -u registry -u kubelet -n 30 -o cat | grep -v ^I | cut -c1-300",
 		"tail -30 /var/lib/gravity/log/kubeadm.log",
 	} {
 		result, err := machine.Run(ctx, lab.Command{Args: []string{"sh", "-c", command + " 2>&1"}})
