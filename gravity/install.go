@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type installation struct {
 	bundle, cluster, advertise, role, flavor string
 	podNetwork, serviceNetwork               string
 	vxlanPort                                int
+	serviceUser, serviceGroup                int64
 	zones, mounts                            []string
 	resources, cloud, token                  string
 	adminAccounts                            bool
@@ -62,6 +64,8 @@ func (i *installation) addFlags(command *cobra.Command) {
 	flags.StringVar(&i.flavor, "flavor", "", "flavor of the application")
 	flags.StringVar(&i.cloud, "cloud-provider", "generic", "generic, aws or gce; recorded, and without effect on Kubernetes")
 	flags.StringArrayVar(&i.mounts, "mount", nil, "NAME:PATH: folder of this machine for a volume of the node profile")
+	flags.Int64Var(&i.serviceUser, "service-uid", install.DefaultServiceUser, "user that stands for runAsUser: -1 in hooks")
+	flags.Int64Var(&i.serviceGroup, "service-gid", install.DefaultServiceUser, "group of that user")
 	flags.StringVar(&i.podNetwork, "pod-network-cidr", install.DefaultPodNetwork.String(), "network of pods")
 	flags.StringVar(&i.serviceNetwork, "service-cidr", install.DefaultServiceNetwork.String(), "network of services")
 	flags.IntVar(&i.vxlanPort, "vxlan-port", install.DefaultVXLANPort, "UDP port of the network between pods")
@@ -73,6 +77,11 @@ func (i *installation) addFlags(command *cobra.Command) {
 	flags.BoolVar(&i.resume, "resume", false, "go on with an installation that was interrupted")
 	flags.StringVar(&i.phase, "phase", "", "execute one phase of the plan")
 	flags.BoolVar(&i.force, "force", false, "with --phase, execute it whatever its state is")
+	// What the original had and today's Kubernetes has no use for.
+	for _, name := range []string{"storage-driver", "docker-opt", "gce-node-tag", "dns-listen-addr", "dns-port"} {
+		flags.StringArray(name, nil, "has no effect any more")
+		_ = flags.MarkDeprecated(name, "it has no effect")
+	}
 	command.MarkFlagsMutuallyExclusive("manual", "resume", "phase")
 }
 
@@ -176,6 +185,9 @@ func (i *installation) plan(ctx context.Context) (*operation.Plan, error) {
 	if err := i.keepResources(p, operationID, settings); err != nil {
 		return nil, err
 	}
+	if err := i.keepToken(p); err != nil {
+		return nil, err
+	}
 	return install.NewPlan(operationID, version.Get().Version, settings, m, time.Now())
 }
 
@@ -215,13 +227,21 @@ func (i *installation) bundlePath() (string, error) {
 
 func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manifest) (*install.Settings, error) {
 	index := b.Index()
+	if err := i.checkFlavor(m); err != nil {
+		return nil, err
+	}
+	if !slices.Contains([]string{"generic", "aws", "gce"}, i.cloud) {
+		return nil, cli.Usagef("--cloud-provider: %q is not generic, aws or gce", i.cloud)
+	}
 	if len(index.Runtimes) == 0 {
 		return nil, fmt.Errorf("%s has an application for clusters that exist already, and no Kubernetes", path)
 	}
 	s := &install.Settings{
 		Bundle: path, Digest: b.Digest().String(), VXLANPort: i.vxlanPort, AdminServiceAccounts: i.adminAccounts,
+		ServiceUser: i.serviceUser, ServiceGroup: i.serviceGroup,
 		Node: node.Node{
 			Cluster: i.cluster, Master: true, Runtime: index.Runtimes[0].Version, Application: index.Name, Version: index.Version,
+			CloudProvider: i.cloud,
 		},
 	}
 	var err error
@@ -269,6 +289,35 @@ func (i *installation) keepResources(p paths.Paths, operationID string, s *insta
 	}
 	s.Resources = p.Resources(operationID)
 	return paths.WriteFile(s.Resources, content, 0o600)
+}
+
+// keepToken writes the token by which nodes join where the node's services find
+// it. It is a secret, and no part of the plan.
+func (i *installation) keepToken(p paths.Paths) error {
+	token := i.token
+	if name, ok := strings.CutPrefix(token, "@"); ok {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("--token: %w", err)
+		}
+		token = strings.TrimSpace(string(content))
+	}
+	if token == "" {
+		token = rand.Text()
+	}
+	return paths.WriteFile(p.Token(), []byte(token+"\n"), 0o600)
+}
+
+// checkFlavor refuses a flavor that the application does not have.
+func (i *installation) checkFlavor(m *manifest.Manifest) error {
+	var names []string
+	for _, flavor := range m.Installer.Flavors.Items {
+		names = append(names, string(flavor.Name))
+	}
+	if i.flavor != "" && !slices.Contains(names, i.flavor) {
+		return cli.WithHint(cli.Usagef("the application has no flavor %q", i.flavor), "its flavors are: %s", strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // parseZones reads DOMAIN/ADDRESS[:PORT].

@@ -50,8 +50,8 @@ type Hook struct {
 	// Resources and Backup are folders as the kubelet of the node sees them; empty
 	// for none.
 	Resources, Backup string
-	// ServiceUser is the user and group that stand for runAsUser: -1.
-	ServiceUser int64
+	// ServiceUser and ServiceGroup stand for -1 in security contexts.
+	ServiceUser, ServiceGroup int64
 	// Environment has further variables.
 	Environment map[string]string
 }
@@ -123,7 +123,7 @@ func (h *Hook) preparePod(pod map[string]any, namespace string) error {
 		tolerations = append(tolerations, map[string]any{"key": key, "operator": "Exists"})
 	}
 	pod["tolerations"] = tolerations
-	replaceUser(pod, h.ServiceUser)
+	h.replaceUser(pod)
 	mounts := h.mounts(pod)
 	for _, field := range []string{"initContainers", "containers"} {
 		list, _ := pod[field].([]any)
@@ -136,7 +136,7 @@ func (h *Hook) preparePod(pod map[string]any, namespace string) error {
 			container["volumeMounts"] = append(existing, missing(existing, mounts)...)
 			variables, _ := container["env"].([]any)
 			container["env"] = append(h.environment(variables), variables...)
-			replaceUser(container, h.ServiceUser)
+			h.replaceUser(container)
 		}
 	}
 	return nil
@@ -200,15 +200,15 @@ func (h *Hook) environment(own []any) []any {
 	return list
 }
 
-// replaceUser replaces the placeholder for the service user.
-func replaceUser(holder map[string]any, user int64) {
+// replaceUser replaces the placeholders for the service user and group.
+func (h *Hook) replaceUser(holder map[string]any) {
 	settings, ok := holder["securityContext"].(map[string]any)
 	if !ok {
 		return
 	}
-	for _, field := range []string{"runAsUser", "runAsGroup", "fsGroup"} {
+	for field, id := range map[string]int64{"runAsUser": h.ServiceUser, "runAsGroup": h.ServiceGroup, "fsGroup": h.ServiceGroup} {
 		if value, ok := settings[field].(int64); ok && value == -1 {
-			settings[field] = user
+			settings[field] = id
 		}
 	}
 }

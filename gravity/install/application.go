@@ -131,9 +131,7 @@ func (a *application) run(ctx context.Context, name manifest.HookName) error {
 	a.log.Info("run a hook", "hook", string(name))
 	return runner.Run(ctx, &hook.Hook{
 		ID: a.operationID, Name: name, Job: string(found.Job), Application: n.Application, Version: n.Version,
-		Cluster: n.Cluster, Node: n.Name, Resources: filepath.Join(paths.Inside, inside), ServiceUser: defaultServiceUser,
+		Cluster: n.Cluster, Node: n.Name, Resources: filepath.Join(paths.Inside, inside), ServiceUser: a.settings.ServiceUser,
+		ServiceGroup: a.settings.ServiceGroup,
 	})
 }
-
-// defaultServiceUser is whom runAsUser: -1 stands for.
-const defaultServiceUser = 1000

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -139,12 +140,30 @@ func (b *bootstrap) Execute(ctx context.Context) error {
 	if err := installProgram(b.paths.Program()); err != nil {
 		return fmt.Errorf("install gravity: %w", err)
 	}
-	return paths.Link(b.paths.Program(), filepath.Join(paths.Commands, "gravity"))
+	if err := paths.Link(b.paths.Program(), filepath.Join(paths.Commands, "gravity")); err != nil {
+		return err
+	}
+	return installCompletion(ctx, b.paths.Program())
+}
+
+// installCompletion lets bash complete gravity's commands, where it looks for
+// completions.
+func installCompletion(ctx context.Context, program string) error {
+	if _, err := os.Stat(paths.Completions); err != nil {
+		return nil //nolint:nilerr // there is no such shell
+	}
+	text, err := exec.CommandContext(ctx, program, "completion", "bash").Output()
+	if err != nil {
+		return fmt.Errorf("complete commands: %w", err)
+	}
+	return paths.WriteFile(filepath.Join(paths.Completions, "gravity"), text, 0o644)
 }
 
 func (b *bootstrap) Rollback(context.Context) error {
-	return errors.Join(removeLink(b.paths, "gravity"), os.RemoveAll(filepath.Dir(b.paths.Program())))
+	return errors.Join(removeLink(b.paths, "gravity"), removeCompletion(), os.RemoveAll(filepath.Dir(b.paths.Program())))
 }
+
+func removeCompletion() error { return os.RemoveAll(filepath.Join(paths.Completions, "gravity")) }
 
 // removeLink removes a command if it leads into the state folder.
 func removeLink(p paths.Paths, name string) error {

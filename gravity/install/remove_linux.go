@@ -51,6 +51,9 @@ func Remove(ctx context.Context, p paths.Paths) error {
 			return err
 		}
 	}
+	if err := removeCompletion(); err != nil {
+		return err
+	}
 	// The state folder may be a mount; what is in it goes.
 	if err := empty(p.Root); err != nil {
 		return err

@@ -40,6 +40,9 @@ type Settings struct {
 	// AdminServiceAccounts gives the default service accounts of default and
 	// kube-system all rights, as the original did (S107).
 	AdminServiceAccounts bool `json:"admin_service_accounts,omitempty"`
+	// ServiceUser and ServiceGroup stand for -1 in the security contexts of hooks.
+	ServiceUser  int64 `json:"service_uid"`
+	ServiceGroup int64 `json:"service_gid"`
 }
 
 // Default networks and ports.
@@ -47,6 +50,9 @@ var (
 	DefaultPodNetwork     = netip.MustParsePrefix("10.244.0.0/16")
 	DefaultServiceNetwork = netip.MustParsePrefix("10.100.0.0/16")
 )
+
+// DefaultServiceUser stands for runAsUser: -1, and runAsGroup: -1, in hooks.
+const DefaultServiceUser = 1000
 
 // DefaultVXLANPort is the UDP port of the pod network.
 const DefaultVXLANPort = 8472

@@ -31,6 +31,8 @@ type Node struct {
 	// Application and Version are of the bundle that was installed.
 	Application string `json:"application"`
 	Version     string `json:"version"`
+	// CloudProvider is generic, aws or gce, and only recorded.
+	CloudProvider string `json:"cloud_provider,omitempty"`
 	// Mounts are folders of the host that the master container has.
 	Mounts []Mount `json:"mounts,omitempty"`
 }

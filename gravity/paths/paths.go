@@ -132,6 +132,9 @@ func (p Paths) Bound() map[string]string {
 // Resources is the file with what a user gave an operation to create.
 func (p Paths) Resources(operationID string) string { return p.join("resources", operationID+".yaml") }
 
+// Token is the file with the token by which nodes join.
+func (p Paths) Token() string { return p.join("agent", "token") }
+
 // Containerd is containerd's state.
 func (p Paths) Containerd() string { return p.join("containerd") }
 
@@ -148,6 +151,6 @@ const (
 	RuncRoot = "/run/gravity"
 	// UserKubeconfig is root's configuration for kubectl.
 	UserKubeconfig = "/root/.kube/config"
-	// Completion is where bash finds gravity's completion.
-	Completion = "/etc/bash_completion.d/gravity"
+	// Completions is where bash finds the completions of commands, if it does.
+	Completions = "/etc/bash_completion.d"
 )
