@@ -5,7 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
+	"io/fs"
+	random "math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ import (
 // installation is the command line of gravity install (S12).
 type installation struct {
 	planChange
+	skipChecks                               []string
 	bundle, cluster, advertise, role, flavor string
 	podNetwork, serviceNetwork               string
 	vxlanPort                                int
@@ -73,6 +75,7 @@ func (i *installation) addFlags(command *cobra.Command) {
 	flags.StringVar(&i.resources, "config", "", "file with Kubernetes objects to create")
 	flags.BoolVar(&i.adminAccounts, "admin-service-accounts", false,
 		"give the default service accounts of default and kube-system all rights")
+	flags.StringArrayVar(&i.skipChecks, "skip-check", nil, "name of a check to skip, as 'gravity check' prints it; can be repeated")
 	flags.BoolVar(&i.manual, "manual", false, "make the plan and execute nothing")
 	flags.BoolVar(&i.resume, "resume", false, "go on with an installation that was interrupted")
 	flags.StringVar(&i.phase, "phase", "", "execute one phase of the plan")
@@ -96,7 +99,10 @@ func (i *installation) run(command *cobra.Command) error {
 			}
 			return engine.Resume(ctx)
 		})
-		return errors.Join(err, i.endpoints(command, err))
+		if err != nil {
+			return err
+		}
+		return i.endpoints(command)
 	}
 	plan, err := i.plan(command.Context())
 	if err != nil {
@@ -116,12 +122,12 @@ func (i *installation) run(command *cobra.Command) error {
 	if err := i.print(command, plan.OperationID); err != nil {
 		return err
 	}
-	return i.endpoints(command, nil)
+	return i.endpoints(command)
 }
 
 // endpoints prints where the application is, once it is installed.
-func (i *installation) endpoints(command *cobra.Command, failed error) error {
-	if failed != nil || i.quiet || i.phase != "" || i.format == cli.FormatJSON {
+func (i *installation) endpoints(command *cobra.Command) error {
+	if i.quiet || i.phase != "" || i.format == cli.FormatJSON {
 		return nil
 	}
 	p, err := paths.New(i.stateDir)
@@ -204,10 +210,14 @@ func (i *installation) refuseAgain(ctx context.Context, p paths.Paths) error {
 				"go on with 'gravity install --resume', or start again after 'gravity system uninstall --confirm'")
 		}
 	}
-	if n, err := node.Read(p); err == nil {
-		return cli.WithHint(fmt.Errorf("this machine is a node of cluster %s", n.Cluster), "see 'gravity status'")
+	n, err := node.Read(p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
 	}
-	return nil
+	return cli.WithHint(fmt.Errorf("this machine is a node of cluster %s", n.Cluster), "see 'gravity status'")
 }
 
 // bundlePath is the bundle that was named, or the folder of this program.
@@ -238,6 +248,7 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 	}
 	s := &install.Settings{
 		Bundle: path, Digest: b.Digest().String(), VXLANPort: i.vxlanPort, AdminServiceAccounts: i.adminAccounts,
+		SkipChecks: i.skipChecks, ChecksOff: checksOff(),
 		ServiceUser: i.serviceUser, ServiceGroup: i.serviceGroup,
 		Node: node.Node{
 			Cluster: i.cluster, Master: true, Runtime: index.Runtimes[0].Version, Application: index.Name, Version: index.Version,
@@ -312,7 +323,7 @@ func (i *installation) keepToken(p paths.Paths) error {
 func (i *installation) checkFlavor(m *manifest.Manifest) error {
 	var names []string
 	for _, flavor := range m.Installer.Flavors.Items {
-		names = append(names, string(flavor.Name))
+		names = append(names, flavor.Name)
 	}
 	if i.flavor != "" && !slices.Contains(names, i.flavor) {
 		return cli.WithHint(cli.Usagef("the application has no flavor %q", i.flavor), "its flavors are: %s", strings.Join(names, ", "))
@@ -378,9 +389,5 @@ var (
 
 // randomName is a name for a cluster, as adoringyellow5948.
 func randomName() string {
-	number := func(limit int) int {
-		n, _ := rand.Int(rand.Reader, big.NewInt(int64(limit))) // never fails
-		return int(n.Int64())
-	}
-	return adjectives[number(len(adjectives))] + colors[number(len(colors))] + strconv.Itoa(1000+number(9000))
+	return adjectives[random.IntN(len(adjectives))] + colors[random.IntN(len(colors))] + strconv.Itoa(1000+random.IntN(9000))
 }

@@ -23,6 +23,6 @@ func newCommand() *cobra.Command {
 	root.AddCommand(newInstallCommand(g), newExecCommand(g), newShellCommand(g), newEnterCommand(g))
 	root.AddCommand(newSystemCommand(g), newAgentCommand(g))
 	root.AddCommand(newPlanCommand(g), newPlanResumeCommand(g), newRollbackCommand(g))
-	root.AddCommand(cli.NewVersionCommand("gravity"))
+	root.AddCommand(newCheckCommand(), cli.NewVersionCommand("gravity"))
 	return root
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -65,7 +66,7 @@ func EnsureUnit(ctx context.Context, name, text string) error {
 // no error.
 func RemoveUnit(ctx context.Context, name string) error {
 	path := filepath.Join(paths.UnitFolder, name)
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err := Systemctl(ctx, "disable", "--now", "--quiet", name); err != nil {

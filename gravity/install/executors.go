@@ -27,11 +27,11 @@ func Executors(stateDir string) operation.Executors {
 		if failed != nil {
 			return nil, failed
 		}
-		make, known := executors[phase.Executor]
+		construct, known := executors[phase.Executor]
 		if !known {
 			return nil, fmt.Errorf("phase %s: this gravity knows no executor %q of installations", phase.ID, phase.Executor)
 		}
-		return make(shared), nil
+		return construct(shared), nil
 	}
 }
 

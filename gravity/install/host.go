@@ -5,78 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
-	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/store"
-	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
-
-// checks finds what would keep the cluster from coming up.
-type checks struct{ *environment }
-
-// ports are those that the master container listens on, on the host's network.
-var ports = []int{2379, 2380, store.RegistryPort, kubeadm.APIServerPort, int(kubeadm.Endpoint.Port()), 10250, 10257, 10259}
-
-func (c *checks) Done(context.Context) (bool, error) { return false, nil }
-func (c *checks) Rollback(context.Context) error     { return nil }
-
-func (c *checks) Execute(context.Context) error {
-	var problems []error
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		problems = append(problems, errors.New("systemd does not run on this machine"))
-	}
-	addresses, err := hostAddresses()
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(addresses, c.settings.Node.Address) {
-		problems = append(problems, cli.WithHint(fmt.Errorf("%s is not an address of this machine", c.settings.Node.Address),
-			"--advertise-addr can be one of %v", addresses))
-	}
-	// A cluster that an interrupted installation left listens itself.
-	if !c.container.Running() {
-		for _, port := range ports {
-			if err := portFree(port); err != nil {
-				problems = append(problems, err)
-			}
-		}
-	}
-	if err := bundle.CheckSpace(existing(c.paths.Root), "the master container", 1<<30); err != nil {
-		problems = append(problems, err)
-	}
-	return errors.Join(problems...)
-}
-
-func portFree(port int) error {
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port})
-	if err != nil {
-		return cli.WithHint(fmt.Errorf("port %d is not free: %w", port, err), "see who has it with 'ss -ltnp sport = :%d'", port)
-	}
-	return listener.Close()
-}
-
-// existing is the path, or the first folder above it that exists.
-func existing(path string) string {
-	for {
-		if _, err := os.Stat(path); err == nil || path == "/" {
-			return path
-		}
-		path = filepath.Dir(path)
-	}
-}
 
 // configure makes certificates, and the files that say what this node is.
 type configure struct{ *environment }

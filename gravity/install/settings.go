@@ -40,6 +40,9 @@ type Settings struct {
 	// AdminServiceAccounts gives the default service accounts of default and
 	// kube-system all rights, as the original did (S107).
 	AdminServiceAccounts bool `json:"admin_service_accounts,omitempty"`
+	// SkipChecks are names of preflight checks to skip; ChecksOff skips all (S15).
+	SkipChecks []string `json:"skip_checks,omitempty"`
+	ChecksOff  bool     `json:"checks_off,omitempty"`
 	// ServiceUser and ServiceGroup stand for -1 in the security contexts of hooks.
 	ServiceUser  int64 `json:"service_uid"`
 	ServiceGroup int64 `json:"service_gid"`

@@ -188,9 +188,7 @@ func (c *Config) Patch() ([]byte, error) {
 	if mode := c.Options.Kubelet.HairpinMode; mode != "" {
 		patch["hairpinMode"] = string(mode)
 	}
-	for name, value := range settings.Fields {
-		patch[name] = value
-	}
+	maps.Copy(patch, settings.Fields)
 	// A flag replaces a default wholly: what it does not name is removed.
 	defaults := c.kubelet()
 	for name := range settings.Fields {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -123,15 +124,7 @@ func (s *Store) plan(ctx context.Context, source Source, images []Image) (*plan,
 }
 
 func (i Image) has(child v1.Descriptor) bool {
-	if i.Present == nil {
-		return true
-	}
-	for _, digest := range i.Present {
-		if digest == child.Digest {
-			return true
-		}
-	}
-	return false
+	return i.Present == nil || slices.Contains(i.Present, child.Digest)
 }
 
 func (s *Store) importBlob(ctx context.Context, source bundle.BlobSource, digest v1.Hash, size int64, progress func(int64)) (err error) {
