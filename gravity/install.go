@@ -112,12 +112,17 @@ func (i *installation) run(command *cobra.Command) error {
 		return err
 	}
 	if i.manual {
-		fmt.Fprintf(command.ErrOrStderr(), "The plan of operation %s is made: execute it with 'gravity plan execute --phase=/checks' and so on\n", plan.OperationID)
-		return nil
+		fmt.Fprintln(command.ErrOrStderr(), "The plan is made: see it with 'gravity plan', execute it with 'gravity plan execute --phase=PHASE'")
+		_, err := fmt.Fprintln(command.OutOrStdout(), plan.OperationID)
+		return err
 	}
 	err = i.changeOperation(command, plan, func(ctx context.Context, engine *operation.Engine) error { return engine.Resume(ctx) })
 	if err != nil {
 		return cli.WithHint(err, "go on with 'gravity install --resume' when the cause is gone, or start again after 'gravity system uninstall --confirm'")
+	}
+	if i.quiet && i.format == cli.FormatText {
+		_, err := fmt.Fprintln(command.OutOrStdout(), plan.OperationID)
+		return err
 	}
 	if err := i.print(command, plan.OperationID); err != nil {
 		return err

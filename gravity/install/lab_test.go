@@ -137,8 +137,8 @@ func output(ctx context.Context, t *testing.T, machine *lab.Machine, script stri
 	return strings.TrimSpace(result.Stdout)
 }
 
-// install installs a cluster and ends the test if that fails.
-func install(ctx context.Context, t *testing.T, machine *lab.Machine, args ...string) {
+// installCluster installs a cluster and ends the test if that fails.
+func installCluster(ctx context.Context, t *testing.T, machine *lab.Machine, args ...string) {
 	t.Helper()
 	began := time.Now()
 	if err := run(ctx, t, machine, append([]string{"/root/app/install", "--cluster=test"}, args...)...); err != nil {
@@ -158,7 +158,7 @@ func TestInstall(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	before := output(ctx, t, machine, snapshot)
-	install(ctx, t, machine)
+	installCluster(ctx, t, machine)
 	t.Run("node", func(t *testing.T) { checkNode(ctx, t, machine) })
 	t.Run("images", func(t *testing.T) { checkImages(ctx, t, machine) })
 	t.Run("application", func(t *testing.T) { checkApplication(ctx, t, machine) })

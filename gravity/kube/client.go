@@ -172,6 +172,9 @@ func Parse(documents []byte) ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(bytes.TrimSpace(raw)) == 0 {
+			continue
+		}
 		object := new(unstructured.Unstructured)
 		// Not the standard library's: whole numbers are int64.
 		if err := utiljson.Unmarshal(raw, &object.Object); err != nil {

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
 )
@@ -102,6 +104,9 @@ func ParseKubeletFlags(flags []manifest.Flag) (KubeletSettings, error) {
 	settings := KubeletSettings{Fields: make(map[string]any), Rest: make(map[string]string)}
 	for _, flag := range flags {
 		name := strings.TrimLeft(flag.Name, "-")
+		if !utf8.ValidString(flag.Value) || strings.ContainsFunc(flag.Value, unicode.IsControl) {
+			return KubeletSettings{}, fmt.Errorf("systemOptions.kubelet.args: %s: %q is not plain text", flag.Name, flag.Value)
+		}
 		known, ok := kubeletFlags[name]
 		if !ok {
 			if !gone[name] {
