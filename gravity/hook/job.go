@@ -97,6 +97,25 @@ func (h *Hook) object() (*unstructured.Unstructured, error) {
 	return job, h.preparePod(pod, job.GetNamespace())
 }
 
+// Images lists the images that the hook's containers name, each once.
+func (h *Hook) Images() ([]string, error) {
+	job, err := h.object()
+	if err != nil {
+		return nil, fmt.Errorf("hook %s: %w", h.Name, err)
+	}
+	var images []string
+	for _, field := range []string{"initContainers", "containers"} {
+		list, _, _ := unstructured.NestedSlice(job.Object, "spec", "template", "spec", field)
+		for _, entry := range list {
+			container, _ := entry.(map[string]any)
+			if image, _ := container["image"].(string); image != "" && !slices.Contains(images, image) {
+				images = append(images, image)
+			}
+		}
+	}
+	return images, nil
+}
+
 // jobName is unique for each ID, and a label.
 func (h *Hook) jobName() string {
 	application := strings.ToLower(strings.ReplaceAll(h.Application, "_", "-"))

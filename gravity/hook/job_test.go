@@ -82,6 +82,14 @@ func TestObject(t *testing.T) {
 	}
 }
 
+func TestImages(t *testing.T) {
+	hook := Hook{ID: "1", Name: "install", Application: "a", Job: job}
+	images, err := hook.Images()
+	if diff := cmp.Diff([]string{"a", "b"}, images); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
 func TestObjectFails(t *testing.T) {
 	for _, text := range []string{
 		"", "kind: Job", strings.ReplaceAll(job, "kind: Job", "kind: Pod"), job + "---\n" + job,

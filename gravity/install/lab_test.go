@@ -279,7 +279,7 @@ func checkNode(ctx context.Context, t *testing.T, machine *lab.Machine) {
 func checkImages(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	pull := "gravity exec ctr --namespace test images pull --hosts-dir /etc/containerd/certs.d "
 	for _, image := range []string{
-		"docker.io/library/pause:1", "leader.telekube.local:5000/library/pause:1", "gravity.local/master:" + installtest.Version,
+		"docker.io/library/pause:1", "leader.telekube.local:5000/library/pause:1", "registry.local:5000/library/pause:1", "gravity.local/master:" + installtest.Version,
 	} {
 		output(ctx, t, machine, pull+image)
 	}

@@ -16,6 +16,18 @@ import (
 // registry (S67); references to it are looked up without their original host.
 const ClusterRegistry = "leader.telekube.local:5000"
 
+// clusterAlias is what later releases of the original called that registry.
+const clusterAlias = "registry.local:5000"
+
+// ClusterName is a complete reference by the name that the store has for it: the
+// cluster's own registry has two.
+func ClusterName(reference string) string {
+	if path, ok := strings.CutPrefix(reference, clusterAlias+"/"); ok {
+		return ClusterRegistry + "/" + path
+	}
+	return reference
+}
+
 const annotationName = "org.opencontainers.image.ref.name"
 
 // RuntimeImages lists what a node of a runtime needs: the runtime's artifact,

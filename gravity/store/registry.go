@@ -54,8 +54,11 @@ validation:
 // An empty host is for those that no image of the store has.
 func (r Registry) Mirror(host string, masters []netip.Addr) []byte {
 	folder := HostFolder(host)
-	if host == "" {
+	switch host {
+	case "":
 		folder = "unknown.invalid"
+	case clusterAlias:
+		folder = HostFolder(ClusterRegistry)
 	}
 	var text strings.Builder
 	for i, master := range masters {
@@ -71,7 +74,8 @@ func (r Registry) Mirror(host string, masters []netip.Addr) []byte {
 	return []byte(text.String())
 }
 
-// Hosts lists the original hosts of what is in the store.
+// Hosts lists the original hosts of what is in the store, and the cluster's own
+// registry by its other name.
 func (s *Store) Hosts() ([]string, error) {
 	entries, err := os.ReadDir(s.path("repositories"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +86,10 @@ func (s *Store) Hosts() ([]string, error) {
 	}
 	hosts := make([]string, 0, len(entries))
 	for _, entry := range entries {
-		hosts = append(hosts, strings.ReplaceAll(entry.Name(), "_", ":"))
+		host := strings.ReplaceAll(entry.Name(), "_", ":")
+		if hosts = append(hosts, host); host == ClusterRegistry {
+			hosts = append(hosts, clusterAlias)
+		}
 	}
 	return hosts, nil
 }
