@@ -222,19 +222,24 @@ func checkSecurity(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	}
 }
 
-// checkHookFails installs with a hook that fails until it gets what it wants.
+// checkHookFails installs to another folder, with a hook that fails until it gets
+// what it wants.
 func checkHookFails(ctx context.Context, t *testing.T, machine *lab.Machine) {
-	_, err := machine.Run(ctx, lab.Command{Args: []string{"/root/app/install", "--cluster=second", "--pod-network-cidr=10.9.0.0/16", "--admin-service-accounts"}})
-	if err == nil || !strings.Contains(err.Error(), "hook install") || !strings.Contains(err.Error(), "read its log in /var/lib/gravity/log/hooks/shop-install-") {
+	_, err := machine.Run(ctx, lab.Command{Args: []string{"/root/app/install", "--cluster=second", "--pod-network-cidr=10.9.0.0/16", "--admin-service-accounts", "--state-dir=/var/lib/gravity/elsewhere"}})
+	if err == nil || !strings.Contains(err.Error(), "hook install") || !strings.Contains(err.Error(), "read its log in /var/lib/gravity/elsewhere/log/hooks/shop-install-") {
 		t.Fatalf("the installation with a hook that fails: %v", err)
 	}
-	if log := output(ctx, t, machine, "cat /var/lib/gravity/log/hooks/shop-install-*.log"); !strings.Contains(log, `configmaps "permission" not found`) {
+	if log := output(ctx, t, machine, "cat /var/lib/gravity/elsewhere/log/hooks/shop-install-*.log"); !strings.Contains(log, `configmaps "permission" not found`) {
 		t.Errorf("the hook's log is %q", log)
 	}
 	output(ctx, t, machine, "kubectl create configmap permission -n kube-system")
-	text := output(ctx, t, machine, "/root/app/install --resume 2>&1")
+	text := output(ctx, t, machine, "/root/app/install --resume --state-dir=/var/lib/gravity/elsewhere 2>&1")
 	if !strings.Contains(text, "http://10.") || !strings.Contains(text, ":30088") || strings.Contains(text, "Hidden") {
 		t.Errorf("the endpoints are not printed: %s", text)
+	}
+	// The program knows where it was installed to.
+	if got := output(ctx, t, machine, "gravity exec cat /var/lib/gravity/node.json"); !strings.Contains(got, `"cluster": "second"`) {
+		t.Errorf("the container's state folder has %s", got)
 	}
 	if got := output(ctx, t, machine, "kubectl auth can-i list secrets --as=system:serviceaccount:default:default"); got != "yes" {
 		t.Errorf("--admin-service-accounts has no effect: %s", got)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // RemoveContainer stops the master container and the agent and takes away what
@@ -39,9 +40,12 @@ func RemoveContainer(ctx context.Context, p paths.Paths) error {
 }
 
 // Remove puts the machine back into the state before Gravity: everything that
-// RemoveContainer takes away, commands, and the state folder. It may be called
-// again after it was interrupted.
+// RemoveContainer takes away, commands, and what is in the state folder. It may
+// be called again after it was interrupted.
 func Remove(ctx context.Context, p paths.Paths) error {
+	if !slices.ContainsFunc(p.Own(), exists) {
+		return cli.WithHint(fmt.Errorf("nothing of Gravity is in %s", p.Root), "name the state folder with --state-dir")
+	}
 	removeKubeconfig(p)
 	if err := RemoveContainer(ctx, p); err != nil {
 		return err
@@ -54,15 +58,22 @@ func Remove(ctx context.Context, p paths.Paths) error {
 	if err := removeCompletion(); err != nil {
 		return err
 	}
-	// The state folder may be a mount; what is in it goes.
-	if err := empty(p.Root); err != nil {
-		return err
+	// Only what is Gravity's goes, whatever folder --state-dir names.
+	for _, path := range p.Own() {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
 	}
 	err := os.Remove(p.Root)
-	if errors.Is(err, syscall.EBUSY) || errors.Is(err, os.ErrNotExist) {
-		return nil
+	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, os.ErrNotExist) {
+		return nil // a mount, or something of others in it
 	}
 	return err
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // unmountBelow unmounts everything in some folders, the innermost first.

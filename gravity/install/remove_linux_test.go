@@ -2,10 +2,13 @@ package install
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
 func TestWithoutOurs(t *testing.T) {
@@ -56,6 +59,21 @@ func TestDocuments(t *testing.T) {
 		if err != nil || len(objects) < 2 {
 			t.Errorf("%s: %d objects, %v", name, len(objects), err)
 		}
+	}
+}
+
+// TestRemoveRefuses removes nothing where Gravity is not.
+func TestRemoveRefuses(t *testing.T) {
+	folder := t.TempDir()
+	precious := filepath.Join(folder, "precious")
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(t.Context(), paths.Paths{Root: folder}); err == nil {
+		t.Error("no error")
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
 	}
 }
 

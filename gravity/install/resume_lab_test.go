@@ -18,8 +18,9 @@ import (
 // seedVariable repeats a run of TestResume.
 const seedVariable = "GRAVITY_TEST_SEED"
 
-// TestResume kills the installer at random moments, and resumes it until it
-// gets to the end. Then it installs phase by phase, and rolls all of them back.
+// TestResume takes the machine's power away in the middle of an installation,
+// kills the installer at random moments, and resumes it until it gets to the
+// end. Then it installs phase by phase, and rolls all of them back.
 func TestResume(t *testing.T) {
 	installtest.SkipWithoutLab(t)
 	seed := rand.Uint64()
@@ -39,6 +40,10 @@ func TestResume(t *testing.T) {
 
 	command := "/root/app/install --cluster=test"
 	killed := 0
+	if delay := 4*time.Second + time.Duration(random.Int64N(int64(12*time.Second))); cutPower(ctx, t, machine, command, delay) {
+		t.Logf("without power after %s: %s", delay, phases(ctx, t, machine))
+		command = "/root/app/gravity install --resume"
+	}
 	for attempt := range 6 {
 		delay := time.Duration(random.Int64N(int64(12 * time.Second)))
 		if !killAfter(ctx, t, machine, command, delay) {
@@ -83,6 +88,31 @@ func testRollback(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	for _, step := range slices.Backward(steps) {
 		finish(ctx, t, machine, "/root/app/gravity plan rollback --phase="+step)
 	}
+}
+
+// cutPower starts a command, takes the machine's power away after some time, and
+// gives it back. It tells whether the command was still running.
+func cutPower(ctx context.Context, t *testing.T, machine *lab.Machine, command string, delay time.Duration) bool {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		_, err := machine.Run(ctx, lab.Command{Args: []string{"sh", "-c", command}})
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Logf("it ended before: %v", err)
+		return false
+	case <-time.After(delay):
+	}
+	if err := machine.Kill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if err := machine.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 // killAfter starts a command and kills it, and nothing else, after some time.

@@ -141,6 +141,19 @@ func (p Paths) Containerd() string { return p.join("containerd") }
 // Masters lists the addresses that the balancer spreads connections over.
 func (p Paths) Masters() string { return p.join("agent", "masters.json") }
 
+// Own lists everything that Gravity makes in the state folder.
+func (p Paths) Own() []string {
+	var own []string
+	for _, name := range []string{
+		"agent", "application", "bin", "certificates", "cni", "containerd", "etcd", "kubelet", "kubernetes", "log", "network",
+		"node.json", "registry", "resources", "runtime",
+		"operations", // the last: as long as it is there, something may be left
+	} {
+		own = append(own, p.join(name))
+	}
+	return own
+}
+
 // What lies outside the state folder.
 const (
 	// UnitFolder is where systemd's units are.
