@@ -1,7 +1,12 @@
 package main
 
-import "github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+import (
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+)
 
 // executors has for each type of operation what executes its phases, with the
 // state directory of this node. Packages that make plans are entered here.
-var executors = map[string]func(stateDir string) operation.Executors{}
+var executors = map[string]func(stateDir string) operation.Executors{
+	operation.TypeInstall: install.Executors,
+}

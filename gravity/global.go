@@ -10,10 +10,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation/disk"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
-
-// defaultStateDir is where a node keeps everything.
-const defaultStateDir = "/var/lib/gravity"
 
 // globals are the flags of all commands.
 type globals struct {
@@ -25,7 +23,7 @@ type globals struct {
 func addGlobals(root *cobra.Command) *globals {
 	g := &globals{}
 	flags := root.PersistentFlags()
-	flags.StringVar(&g.stateDir, "state-dir", defaultStateDir, "directory for local state")
+	flags.StringVar(&g.stateDir, "state-dir", paths.Installed(), "directory for local state")
 	flags.BoolVar(&g.debug, "debug", false, "log what happens inside to standard error")
 	flags.BoolVarP(&g.quiet, "quiet", "q", false, "print results only")
 	return g

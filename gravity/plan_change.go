@@ -22,6 +22,8 @@ type planChange struct {
 	format           cli.Format
 	timeout          time.Duration
 	skipVersionCheck bool
+	// steps tells about phases by what they do instead of their IDs.
+	steps bool
 }
 
 func (p *planChange) addFlags(command *cobra.Command) {
@@ -60,7 +62,7 @@ func (p *planChange) changeOperation(command *cobra.Command, plan *operation.Pla
 	engine, err := operation.Open(command.Context(), operation.Config{
 		Store:     p.operations(),
 		Executors: p.executors(plan.OperationType),
-		Observe:   newPhasePrinter(command, p.format, p.quiet, plan.OperationID).print,
+		Observe:   newPhasePrinter(command, p.format, p.quiet, p.steps, plan.OperationID).print,
 		Log:       p.log(command.ErrOrStderr()),
 		Timeout:   p.timeout,
 	}, plan.OperationID)

@@ -22,7 +22,7 @@ type phasePrinter struct {
 	out         io.Writer
 }
 
-func newPhasePrinter(command *cobra.Command, format cli.Format, quiet bool, operationID string) *phasePrinter {
+func newPhasePrinter(command *cobra.Command, format cli.Format, quiet, steps bool, operationID string) *phasePrinter {
 	p := &phasePrinter{operationID: operationID, out: command.OutOrStdout()}
 	switch {
 	case quiet:
@@ -30,6 +30,8 @@ func newPhasePrinter(command *cobra.Command, format cli.Format, quiet bool, oper
 	case format == cli.FormatJSON:
 		p.out = command.ErrOrStderr()
 		p.print = p.object
+	case steps:
+		p.print = p.step
 	default:
 		p.print = p.line
 	}
@@ -52,6 +54,17 @@ func (p *phasePrinter) line(event operation.Event) {
 		where = on + " " + event.Server.Hostname
 	}
 	fmt.Fprintf(p.out, "%s %q %s\n", words, event.Phase.ID, where)
+}
+
+// step tells a person about an installation: a line for each phase that ends,
+// with its description and how long it took.
+func (p *phasePrinter) step(event operation.Event) {
+	switch event.State {
+	case operation.Completed:
+		fmt.Fprintf(p.out, "[%2d/%d] %s (%.1f s)\n", event.Index, event.Total, event.Phase.Description, event.Elapsed.Seconds())
+	case operation.Failed:
+		fmt.Fprintf(p.out, "[%2d/%d] %s: failed after %.1f s\n", event.Index, event.Total, event.Phase.Description, event.Elapsed.Seconds())
+	}
 }
 
 func (p *phasePrinter) object(event operation.Event) {

@@ -1,0 +1,202 @@
+// Package certificate is gravity's own certification authority, beside those
+// that kubeadm makes: it signs the certificates of registries and agents.
+// Keys are ECDSA P-256, files have mode 0600.
+package certificate
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+)
+
+const (
+	authorityLife = 10 * 365 * 24 * time.Hour
+	leafLife      = 365 * 24 * time.Hour
+	// renewBefore is how long before its end a certificate is made anew.
+	renewBefore = 30 * 24 * time.Hour
+	// backdate lets machines whose clocks are a little behind accept it.
+	backdate = 10 * time.Minute
+)
+
+// Authority signs certificates.
+type Authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	pem         []byte
+}
+
+// PEM is the authority's certificate.
+func (a *Authority) PEM() []byte { return a.pem }
+
+// EnsureAuthority reads the authority of two files, or makes one if neither is
+// there. It never replaces one: whatever it signed would be void. It ends the
+// work of a process that was killed between the files.
+func EnsureAuthority(certificateFile, keyFile string, now time.Time) (*Authority, error) {
+	certificate, key, pemBytes, err := read(certificateFile, keyFile)
+	switch {
+	case err == nil:
+		if !certificate.IsCA {
+			return nil, fmt.Errorf("%s is not the certificate of an authority", certificateFile)
+		}
+		return &Authority{certificate: certificate, key: key, pem: pemBytes}, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	if _, err := os.Stat(certificateFile); err == nil {
+		return nil, fmt.Errorf("the key %s of %s is missing", keyFile, certificateFile)
+	}
+	key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: "gravity"},
+		NotBefore:             now.Add(-backdate),
+		NotAfter:              now.Add(authorityLife),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+	}
+	authority := &Authority{key: key}
+	if authority.certificate, authority.pem, err = sign(template, template, &key.PublicKey, key); err != nil {
+		return nil, err
+	}
+	// The key comes first: a key alone is replaced by the next attempt.
+	if err := write(certificateFile, authority.pem, keyFile, key); err != nil {
+		return nil, err
+	}
+	return authority, nil
+}
+
+// Request describes a certificate for servers and clients alike.
+type Request struct {
+	// Name is the common name, and Organization the group, of the holder.
+	Name, Organization string
+	// DNS and Addresses are what a server is called by.
+	DNS       []string
+	Addresses []netip.Addr
+}
+
+// Ensure makes a certificate and its key, unless the files have one of this
+// authority for the same holder that is good for 30 more days. It tells whether
+// it wrote. Made again, a certificate has a new key.
+func (a *Authority) Ensure(request Request, certificateFile, keyFile string, now time.Time) (written bool, err error) {
+	certificate, _, _, err := read(certificateFile, keyFile)
+	if err == nil && a.covers(certificate, request, now) {
+		return false, nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return false, err
+	}
+	template := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: request.Name},
+		DNSNames:    request.DNS,
+		NotBefore:   now.Add(-backdate),
+		NotAfter:    now.Add(leafLife),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if request.Organization != "" {
+		template.Subject.Organization = []string{request.Organization}
+	}
+	for _, address := range request.Addresses {
+		template.IPAddresses = append(template.IPAddresses, address.AsSlice())
+	}
+	_, encoded, err := sign(template, a.certificate, &key.PublicKey, a.key)
+	if err != nil {
+		return false, fmt.Errorf("certificate of %s: %w", request.Name, err)
+	}
+	return true, write(certificateFile, encoded, keyFile, key)
+}
+
+// covers tells whether a certificate still does for a request.
+func (a *Authority) covers(certificate *x509.Certificate, request Request, now time.Time) bool {
+	if certificate.CheckSignatureFrom(a.certificate) != nil || certificate.Subject.CommonName != request.Name {
+		return false
+	}
+	if now.Before(certificate.NotBefore) || certificate.NotAfter.Sub(now) < renewBefore {
+		return false
+	}
+	var addresses []netip.Addr
+	for _, ip := range certificate.IPAddresses {
+		address, _ := netip.AddrFromSlice(ip)
+		addresses = append(addresses, address.Unmap())
+	}
+	return slices.Equal(certificate.DNSNames, request.DNS) && slices.Equal(addresses, request.Addresses) &&
+		(request.Organization == "" || slices.Equal(certificate.Subject.Organization, []string{request.Organization}))
+}
+
+func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer *ecdsa.PrivateKey) (*x509.Certificate, []byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, nil, err
+	}
+	template.SerialNumber = serial
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
+	if err != nil {
+		return nil, nil, err
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, nil, err
+	}
+	return certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
+
+func write(certificateFile string, certificate []byte, keyFile string, key *ecdsa.PrivateKey) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	if err := paths.WriteFile(keyFile, block, 0o600); err != nil {
+		return err
+	}
+	return paths.WriteFile(certificateFile, certificate, 0o600)
+}
+
+// read reads a certificate and its key, and checks that they belong together.
+func read(certificateFile, keyFile string) (*x509.Certificate, *ecdsa.PrivateKey, []byte, error) {
+	content, err := os.ReadFile(certificateFile)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	block, _ := pem.Decode(content)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, nil, nil, fmt.Errorf("%s has no certificate", certificateFile)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("%s: %w", certificateFile, err)
+	}
+	keyContent, err := os.ReadFile(keyFile)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if block, _ = pem.Decode(keyContent); block == nil {
+		return nil, nil, nil, fmt.Errorf("%s has no key", keyFile)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("%s: %w", keyFile, err)
+	}
+	key, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok || !key.PublicKey.Equal(certificate.PublicKey) {
+		return nil, nil, nil, fmt.Errorf("%s is not the key of %s", keyFile, certificateFile)
+	}
+	return certificate, key, content, nil
+}

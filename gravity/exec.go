@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+// newExecCommand is gravity exec (S65): flags after the command are the
+// command's own.
+func newExecCommand(g *globals) *cobra.Command {
+	var tty, stdin bool
+	command := &cobra.Command{
+		Use:   "exec [-t] [-i] COMMAND [ARGUMENT...]",
+		Short: "Run a command in the master container",
+		Args:  cobra.MinimumNArgs(1),
+		RunE:  func(_ *cobra.Command, args []string) error { return g.become(tty, args) },
+	}
+	flags := command.Flags()
+	flags.SetInterspersed(false)
+	flags.BoolVarP(&tty, "tty", "t", false, "give the command a terminal")
+	flags.BoolVarP(&stdin, "stdin", "i", false, "pass standard input on, which is always done")
+	return command
+}
+
+// newShellCommand is gravity shell (S64).
+func newShellCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "shell",
+		Short: "Start an interactive shell in the master container",
+		RunE:  func(*cobra.Command, []string) error { return g.become(isTerminal(os.Stdin), []string{"/bin/bash"}) },
+	}
+}
+
+// newEnterCommand is the original's other word for gravity exec.
+func newEnterCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:    "enter [-- COMMAND [ARGUMENT...]]",
+		Short:  "Enter the master container",
+		Hidden: true,
+		Args:   cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				args = []string{"/bin/bash"}
+			}
+			return g.become(isTerminal(os.Stdin), args)
+		},
+	}
+}
+
+// become turns this process into a command inside the master container.
+func (g *globals) become(tty bool, args []string) error {
+	if os.Geteuid() != 0 {
+		return cli.WithHint(errors.New("the master container is root's"), "run the command with sudo")
+	}
+	p, err := paths.New(g.stateDir)
+	if err != nil {
+		return err
+	}
+	if _, err := node.Read(p); err != nil {
+		return err
+	}
+	if tty && !isTerminal(os.Stdin) {
+		return cli.WithHint(errors.New("standard input is no terminal"), "leave --tty out, or run it from a terminal")
+	}
+	return cli.WithHint(container.New(p).Become(tty, args...), "see 'systemctl status %s'", container.Unit)
+}

@@ -1,0 +1,72 @@
+package hook
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// follow begins to follow the logs of containers that have started since it was
+// called last.
+func (r *run) follow(ctx context.Context) {
+	pods, err := r.pods(ctx)
+	if err != nil {
+		return // the next call may succeed
+	}
+	for _, pod := range pods {
+		for _, field := range []string{"initContainerStatuses", "containerStatuses"} {
+			statuses, _, _ := unstructured.NestedSlice(pod.Object, "status", field)
+			for _, entry := range statuses {
+				status, ok := entry.(map[string]any)
+				if !ok {
+					continue
+				}
+				name, _ := status["name"].(string)
+				id, _ := status["containerID"].(string)
+				if id == "" || r.followed[id] {
+					continue
+				}
+				r.followed[id] = true
+				r.followers.Go(func() { r.copyLog(ctx, pod.GetName(), name) })
+			}
+		}
+	}
+}
+
+// copyLog copies the log of a container to its end. That it cannot be read does
+// not matter to the hook.
+func (r *run) copyLog(ctx context.Context, pod, container string) {
+	stream, err := r.client.Log(ctx, r.job.GetNamespace(), pod, container)
+	if err != nil {
+		return
+	}
+	defer stream.Close()
+	_, _ = io.Copy(r.output, stream)
+}
+
+// drain waits a little for the ends of the logs.
+func (r *run) drain(stop context.CancelFunc) {
+	done := make(chan struct{})
+	go func() {
+		r.followers.Wait()
+		close(done)
+	}()
+	timer := time.AfterFunc(5*time.Second, stop)
+	defer timer.Stop()
+	<-done
+}
+
+// lockedWriter lets several logs share a writer.
+type lockedWriter struct {
+	mu     sync.Mutex
+	writer io.Writer
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.writer.Write(p)
+}

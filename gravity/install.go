@@ -1,0 +1,398 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	random "math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
+)
+
+// installation is the command line of gravity install (S12).
+type installation struct {
+	planChange
+	skipChecks                               []string
+	bundle, cluster, advertise, role, flavor string
+	podNetwork, serviceNetwork               string
+	vxlanPort                                int
+	serviceUser, serviceGroup                int64
+	zones, mounts                            []string
+	resources, cloud, token                  string
+	adminAccounts                            bool
+	manual, resume, force                    bool
+	phase                                    string
+}
+
+func newInstallCommand(g *globals) *cobra.Command {
+	i := &installation{planChange: planChange{globals: g, steps: true}}
+	command := &cobra.Command{
+		Use:   "install",
+		Short: "Install a cluster with the application of a bundle",
+		Long: "Install a cluster with the application of a bundle. This machine becomes its first node; others join it.\n" +
+			"What it does is listed by 'gravity plan'; what was interrupted goes on with --resume.",
+		RunE: func(command *cobra.Command, _ []string) error { return i.run(command) },
+	}
+	i.addFlags(command)
+	return command
+}
+
+func (i *installation) addFlags(command *cobra.Command) {
+	i.planChange.addFlags(command)
+	flags := command.Flags()
+	flags.StringVar(&i.bundle, "bundle", "", "bundle, or the folder that it was extracted to (default: the folder of this program)")
+	flags.StringVar(&i.cluster, "cluster", "", "name of the cluster (default: a random one)")
+	flags.StringVar(&i.advertise, "advertise-addr", "", "IP address of this machine that other nodes reach (default: that of the default route)")
+	flags.StringVar(&i.token, "token", "", "token by which other nodes join, as @FILE to read it from a file (default: a random one)")
+	flags.StringVar(&i.role, "role", "", "node profile of this machine")
+	flags.StringVar(&i.flavor, "flavor", "", "flavor of the application")
+	flags.StringVar(&i.cloud, "cloud-provider", "generic", "generic, aws or gce; recorded, and without effect on Kubernetes")
+	flags.StringArrayVar(&i.mounts, "mount", nil, "NAME:PATH: folder of this machine for a volume of the node profile")
+	flags.Int64Var(&i.serviceUser, "service-uid", install.DefaultServiceUser, "user that stands for runAsUser: -1 in hooks")
+	flags.Int64Var(&i.serviceGroup, "service-gid", install.DefaultServiceUser, "group of that user")
+	flags.StringVar(&i.podNetwork, "pod-network-cidr", install.DefaultPodNetwork.String(), "network of pods")
+	flags.StringVar(&i.serviceNetwork, "service-cidr", install.DefaultServiceNetwork.String(), "network of services")
+	flags.IntVar(&i.vxlanPort, "vxlan-port", install.DefaultVXLANPort, "UDP port of the network between pods")
+	flags.StringArrayVar(&i.zones, "dns-zone", nil, "DOMAIN/ADDRESS[:PORT]: resolver for a domain")
+	flags.StringVar(&i.resources, "config", "", "file with Kubernetes objects to create")
+	flags.BoolVar(&i.adminAccounts, "admin-service-accounts", false,
+		"give the default service accounts of default and kube-system all rights")
+	flags.StringArrayVar(&i.skipChecks, "skip-check", nil, "name of a check to skip, as 'gravity check' prints it; can be repeated")
+	flags.BoolVar(&i.manual, "manual", false, "make the plan and execute nothing")
+	flags.BoolVar(&i.resume, "resume", false, "go on with an installation that was interrupted")
+	flags.StringVar(&i.phase, "phase", "", "execute one phase of the plan")
+	flags.BoolVar(&i.force, "force", false, "with --phase, execute it whatever its state is")
+	// What the original had and today's Kubernetes has no use for.
+	for _, name := range []string{"storage-driver", "docker-opt", "gce-node-tag", "dns-listen-addr", "dns-port"} {
+		flags.StringArray(name, nil, "has no effect any more")
+		_ = flags.MarkDeprecated(name, "it has no effect")
+	}
+	command.MarkFlagsMutuallyExclusive("manual", "resume", "phase")
+}
+
+func (i *installation) run(command *cobra.Command) error {
+	if os.Geteuid() != 0 {
+		return cli.WithHint(errors.New("gravity install needs root"), "run it with sudo")
+	}
+	if i.resume || i.phase != "" {
+		err := i.change(command, func(ctx context.Context, engine *operation.Engine) error {
+			if i.phase != "" {
+				return engine.Execute(ctx, i.phase, i.force)
+			}
+			return engine.Resume(ctx)
+		})
+		if err != nil {
+			return err
+		}
+		return i.endpoints(command)
+	}
+	plan, err := i.plan(command.Context())
+	if err != nil {
+		return err
+	}
+	if err := i.operations().Create(command.Context(), plan); err != nil {
+		return err
+	}
+	if i.manual {
+		fmt.Fprintln(command.ErrOrStderr(), "The plan is made: see it with 'gravity plan', execute it with 'gravity plan execute --phase=PHASE'")
+		_, err := fmt.Fprintln(command.OutOrStdout(), plan.OperationID)
+		return err
+	}
+	err = i.changeOperation(command, plan, func(ctx context.Context, engine *operation.Engine) error { return engine.Resume(ctx) })
+	if err != nil {
+		return cli.WithHint(err, "go on with 'gravity install --resume' when the cause is gone, or start again after 'gravity system uninstall --confirm'")
+	}
+	if i.quiet && i.format == cli.FormatText {
+		_, err := fmt.Fprintln(command.OutOrStdout(), plan.OperationID)
+		return err
+	}
+	if err := i.print(command, plan.OperationID); err != nil {
+		return err
+	}
+	return i.endpoints(command)
+}
+
+// endpoints prints where the application is, once it is installed.
+func (i *installation) endpoints(command *cobra.Command) error {
+	if i.quiet || i.phase != "" || i.format == cli.FormatJSON {
+		return nil
+	}
+	p, err := paths.New(i.stateDir)
+	if err != nil {
+		return err
+	}
+	endpoints, err := install.Endpoints(command.Context(), p)
+	if err != nil {
+		return fmt.Errorf("the application is installed, but its endpoints are not known: %w", err)
+	}
+	out := command.OutOrStdout()
+	for n, endpoint := range endpoints {
+		if n == 0 {
+			fmt.Fprintln(out, "Application endpoints:")
+		}
+		fmt.Fprintf(out, "    * %s%s\n", endpoint.Name, describe(endpoint.Description))
+		for _, address := range endpoint.Addresses {
+			fmt.Fprintf(out, "        - %s\n", address)
+		}
+	}
+	return nil
+}
+
+func describe(description string) string {
+	if description == "" {
+		return ":"
+	}
+	return " (" + description + "):"
+}
+
+// plan reads the command line and the bundle, and makes the plan.
+func (i *installation) plan(ctx context.Context) (*operation.Plan, error) {
+	p, err := paths.New(i.stateDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.refuseAgain(ctx, p); err != nil {
+		return nil, err
+	}
+	path, err := i.bundlePath()
+	if err != nil {
+		return nil, err
+	}
+	b, err := bundle.Open(path)
+	if err != nil {
+		return nil, cli.WithHint(err, "name the bundle, or the folder that it was extracted to, with --bundle")
+	}
+	defer b.Close()
+	m, err := install.ReadManifest(b)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := i.settings(path, b, m)
+	if err != nil {
+		return nil, err
+	}
+	if err := settings.Check(); err != nil {
+		return nil, err
+	}
+	operationID := operation.NewID()
+	if err := i.keepResources(p, operationID, settings); err != nil {
+		return nil, err
+	}
+	if err := i.keepToken(p); err != nil {
+		return nil, err
+	}
+	return install.NewPlan(operationID, version.Get().Version, settings, m, time.Now())
+}
+
+// refuseAgain fails if this machine is a node, or is becoming one.
+func (i *installation) refuseAgain(ctx context.Context, p paths.Paths) error {
+	ids, err := i.operations().List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		found, err := i.operations().Read(ctx, id)
+		if err == nil && found.Plan.OperationType == operation.TypeInstall && found.Active() {
+			return cli.WithHint(fmt.Errorf("the installation of cluster %s has not ended", found.Plan.ClusterName),
+				"go on with 'gravity install --resume', or start again after 'gravity system uninstall --confirm'")
+		}
+	}
+	n, err := node.Read(p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return cli.WithHint(fmt.Errorf("this machine is a node of cluster %s", n.Cluster), "see 'gravity status'")
+}
+
+// bundlePath is the bundle that was named, or the folder of this program.
+func (i *installation) bundlePath() (string, error) {
+	if i.bundle != "" {
+		return filepath.Abs(i.bundle)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if program, err = filepath.EvalSymlinks(program); err != nil {
+		return "", err
+	}
+	return filepath.Dir(program), nil
+}
+
+func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manifest) (*install.Settings, error) {
+	index := b.Index()
+	if err := i.checkFlavor(m); err != nil {
+		return nil, err
+	}
+	if !slices.Contains([]string{"generic", "aws", "gce"}, i.cloud) {
+		return nil, cli.Usagef("--cloud-provider: %q is not generic, aws or gce", i.cloud)
+	}
+	if len(index.Runtimes) == 0 {
+		return nil, fmt.Errorf("%s has an application for clusters that exist already, and no Kubernetes", path)
+	}
+	s := &install.Settings{
+		Bundle: path, Digest: b.Digest().String(), VXLANPort: i.vxlanPort, AdminServiceAccounts: i.adminAccounts,
+		SkipChecks: i.skipChecks, ChecksOff: checksOff(),
+		ServiceUser: i.serviceUser, ServiceGroup: i.serviceGroup,
+		Node: node.Node{
+			Cluster: i.cluster, Master: true, Runtime: index.Runtimes[0].Version, Application: index.Name, Version: index.Version,
+			CloudProvider: i.cloud,
+		},
+	}
+	var err error
+	if s.Node.Name, err = install.HostName(); err != nil {
+		return nil, err
+	}
+	if s.Node.Role, err = install.Role(m, i.role); err != nil {
+		return nil, err
+	}
+	if s.Node.Cluster == "" {
+		s.Node.Cluster = randomName()
+	}
+	if i.advertise == "" {
+		s.Node.Address, err = install.AdvertiseAddress()
+	} else if s.Node.Address, err = netip.ParseAddr(i.advertise); err != nil {
+		err = cli.Usagef("--advertise-addr: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.PodNetwork, err = netip.ParsePrefix(i.podNetwork); err != nil {
+		return nil, cli.Usagef("--pod-network-cidr: %w", err)
+	}
+	if s.ServiceNetwork, err = netip.ParsePrefix(i.serviceNetwork); err != nil {
+		return nil, cli.Usagef("--service-cidr: %w", err)
+	}
+	if s.DNSZones, err = parseZones(i.zones); err != nil {
+		return nil, err
+	}
+	if s.Node.Mounts, err = mounts(m, s.Node.Role, i.mounts); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// keepResources copies the file of --config into the state folder, so that a
+// resumed installation needs nothing else.
+func (i *installation) keepResources(p paths.Paths, operationID string, s *install.Settings) error {
+	if i.resources == "" {
+		return nil
+	}
+	content, err := os.ReadFile(i.resources)
+	if err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	s.Resources = p.Resources(operationID)
+	return paths.WriteFile(s.Resources, content, 0o600)
+}
+
+// keepToken writes the token by which nodes join where the node's services find
+// it. It is a secret, and no part of the plan.
+func (i *installation) keepToken(p paths.Paths) error {
+	token := i.token
+	if name, ok := strings.CutPrefix(token, "@"); ok {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("--token: %w", err)
+		}
+		token = strings.TrimSpace(string(content))
+	}
+	if token == "" {
+		token = rand.Text()
+	}
+	return paths.WriteFile(p.Token(), []byte(token+"\n"), 0o600)
+}
+
+// checkFlavor refuses a flavor that the application does not have.
+func (i *installation) checkFlavor(m *manifest.Manifest) error {
+	var names []string
+	for _, flavor := range m.Installer.Flavors.Items {
+		names = append(names, flavor.Name)
+	}
+	if i.flavor != "" && !slices.Contains(names, i.flavor) {
+		return cli.WithHint(cli.Usagef("the application has no flavor %q", i.flavor), "its flavors are: %s", strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// parseZones reads DOMAIN/ADDRESS[:PORT].
+func parseZones(zones []string) (map[string][]netip.AddrPort, error) {
+	parsed := make(map[string][]netip.AddrPort)
+	for _, zone := range zones {
+		domain, resolver, ok := strings.Cut(zone, "/")
+		address, err := netip.ParseAddrPort(resolver)
+		if err != nil {
+			var plain netip.Addr
+			plain, err = netip.ParseAddr(resolver)
+			address = netip.AddrPortFrom(plain, 53)
+		}
+		if !ok || domain == "" || err != nil {
+			return nil, cli.Usagef("--dns-zone: %q is not DOMAIN/ADDRESS or DOMAIN/ADDRESS:PORT", zone)
+		}
+		parsed[domain] = append(parsed[domain], address)
+	}
+	return parsed, nil
+}
+
+// mounts lists the volumes of a node profile, with the folders that --mount
+// names instead of the profile's.
+func mounts(m *manifest.Manifest, role string, named []string) ([]node.Mount, error) {
+	sources := make(map[string]string)
+	for _, mount := range named {
+		name, path, ok := strings.Cut(mount, ":")
+		if !ok || !filepath.IsAbs(path) {
+			return nil, cli.Usagef("--mount: %q is not NAME:PATH with an absolute path", mount)
+		}
+		sources[name] = path
+	}
+	profile, _ := m.Profile(role)
+	var list []node.Mount
+	for _, volume := range profile.Requirements.Volumes {
+		source := string(volume.Path)
+		if named, ok := sources[volume.Name]; ok && volume.Name != "" {
+			source = named
+			delete(sources, volume.Name)
+		}
+		if _, err := os.Stat(source); err != nil && volume.SkipIfMissing {
+			continue
+		}
+		if volume.TargetPath != "" {
+			list = append(list, node.Mount{Source: source, Target: string(volume.TargetPath), Recursive: volume.Recursive})
+		}
+	}
+	for name := range sources {
+		return nil, cli.Usagef("--mount: node profile %s has no volume %q", role, name)
+	}
+	return list, nil
+}
+
+var (
+	adjectives = []string{"admiring", "adoring", "agitated", "bold", "boring", "calm", "clever", "eager", "elegant", "fervent", "gentle", "happy", "jolly", "quiet", "serene", "vibrant"}
+	colors     = []string{"amber", "aqua", "beige", "black", "blue", "coral", "green", "indigo", "ivory", "olive", "orange", "pink", "silver", "teal", "white", "yellow"}
+)
+
+// randomName is a name for a cluster, as adoringyellow5948.
+func randomName() string {
+	return adjectives[random.IntN(len(adjectives))] + colors[random.IntN(len(colors))] + strconv.Itoa(1000+random.IntN(9000))
+}

@@ -1,0 +1,67 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/preflight"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+// checks finds what would keep the cluster from coming up (S15).
+type checks struct{ *environment }
+
+// Done is not known.
+func (c *checks) Done(context.Context) (bool, error) { return false, nil }
+
+// Rollback does nothing: checks leave nothing.
+func (c *checks) Rollback(context.Context) error { return nil }
+
+func (c *checks) Execute(ctx context.Context) error {
+	options, err := c.options()
+	if err != nil {
+		return err
+	}
+	list, err := preflight.Checks(options)
+	if err != nil {
+		return err
+	}
+	results, err := preflight.Run(ctx, list)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, result := range results {
+		switch {
+		case result.Status == preflight.StatusFailed && result.Level == preflight.LevelError:
+			failed = append(failed, cli.WithHint(fmt.Errorf("check %s: %s", result.Name, result.Measured), "%s: %s", result.Name, result.Remedy))
+		case result.Status != preflight.StatusPassed && result.Status != preflight.StatusSkipped:
+			c.log.Warn("a check did not pass", "check", result.Name, "measured", result.Measured, "remedy", result.Remedy)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (c *checks) options() (preflight.Options, error) {
+	b, err := c.open()
+	if err != nil {
+		return preflight.Options{}, err
+	}
+	m, err := c.manifest()
+	if err != nil {
+		return preflight.Options{}, err
+	}
+	role := c.settings.Node.Role
+	profile, _ := m.Profile(role)
+	options := preflight.Options{
+		Architecture: b.Index().Platform.Architecture, Profile: profile,
+		HairpinMode: m.OptionsOf(role).Kubelet.HairpinMode, Network: m.Providers.Generic.Network.Type,
+		AdvertiseAddress: c.settings.Node.Address, StateDir: c.paths.Root, TempDir: os.TempDir(),
+		PodNetwork: c.settings.PodNetwork, ServiceNetwork: c.settings.ServiceNetwork, VXLANPort: c.settings.VXLANPort,
+		Space: preflight.Space{Bundle: b.Size()}, Skip: c.settings.SkipChecks, Off: c.settings.ChecksOff,
+	}
+	options.Machine, err = preflight.Local()
+	return options, err
+}

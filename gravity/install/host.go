@@ -1,0 +1,139 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+)
+
+// configure makes certificates, and the files that say what this node is.
+type configure struct{ *environment }
+
+func (c *configure) Done(context.Context) (bool, error) {
+	_, err := node.Read(c.paths)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (c *configure) Execute(context.Context) error {
+	if err := os.MkdirAll(c.paths.Root, 0o711); err != nil {
+		return err
+	}
+	if err := EnsureCertificates(c.paths, &c.settings.Node, time.Now()); err != nil {
+		return err
+	}
+	if err := balancer.WriteMasters(c.paths.Masters(), []netip.AddrPort{
+		netip.AddrPortFrom(c.settings.Node.Address, kubeadm.APIServerPort),
+	}); err != nil {
+		return err
+	}
+	// The last file: it tells that all of it is there.
+	return c.settings.Node.Write(c.paths)
+}
+
+func (c *configure) Rollback(context.Context) error {
+	return errors.Join(os.RemoveAll(c.paths.Node()), os.RemoveAll(c.paths.Certificates()), os.RemoveAll(c.paths.Masters()))
+}
+
+// EnsureCertificates makes gravity's authority if there is none, and the
+// certificate by which a node serves its registry and reads those of others.
+func EnsureCertificates(p paths.Paths, n *node.Node, now time.Time) error {
+	if err := os.MkdirAll(p.Certificates(), 0o700); err != nil {
+		return err
+	}
+	file := func(name string) string { return filepath.Join(p.Certificates(), name) }
+	authority, err := certificate.EnsureAuthority(file("ca.crt"), file("ca.key"), now)
+	if err != nil {
+		return err
+	}
+	_, err = authority.Ensure(certificate.Request{
+		Name: n.Name, Organization: "gravity:nodes",
+		DNS:       []string{n.Name, "leader.telekube.local", "registry.local"},
+		Addresses: []netip.Addr{n.Address, netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+	}, file("node.crt"), file("node.key"), now)
+	return err
+}
+
+// bootstrap puts the program in its place.
+type bootstrap struct{ *environment }
+
+func (b *bootstrap) Done(context.Context) (bool, error) { return false, nil }
+
+func (b *bootstrap) Execute(ctx context.Context) error {
+	for _, module := range []string{"overlay", "br_netfilter", "nf_tables", "vxlan"} {
+		loadModule(ctx, module)
+	}
+	if err := installProgram(b.paths.Program()); err != nil {
+		return fmt.Errorf("install gravity: %w", err)
+	}
+	if err := paths.Link(b.paths.Program(), filepath.Join(paths.Commands, "gravity")); err != nil {
+		return err
+	}
+	return installCompletion(ctx, b.paths.Program())
+}
+
+// installCompletion lets bash complete gravity's commands, where it looks for
+// completions.
+func installCompletion(ctx context.Context, program string) error {
+	if _, err := os.Stat(paths.Completions); err != nil {
+		return nil //nolint:nilerr // there is no such shell
+	}
+	text, err := exec.CommandContext(ctx, program, "completion", "bash").Output()
+	if err != nil {
+		return fmt.Errorf("complete commands: %w", err)
+	}
+	return paths.WriteFile(filepath.Join(paths.Completions, "gravity"), text, 0o644)
+}
+
+func (b *bootstrap) Rollback(context.Context) error {
+	return errors.Join(removeLink(b.paths, "gravity"), removeCompletion(), os.RemoveAll(filepath.Dir(b.paths.Program())))
+}
+
+func removeCompletion() error { return os.RemoveAll(filepath.Join(paths.Completions, "gravity")) }
+
+// removeLink removes a command if it leads into the state folder.
+func removeLink(p paths.Paths, name string) error {
+	path := filepath.Join(paths.Commands, name)
+	target, err := os.Readlink(path)
+	if err != nil || !within(p.Root, target) {
+		return nil //nolint:nilerr // it is not ours
+	}
+	return os.Remove(path)
+}
+
+func within(root, path string) bool {
+	relative, err := filepath.Rel(root, path)
+	return err == nil && filepath.IsLocal(relative)
+}
+
+// startContainer starts the balancer and the master container.
+type startContainer struct{ *environment }
+
+func (s *startContainer) Done(context.Context) (bool, error) { return false, nil }
+
+func (s *startContainer) Execute(ctx context.Context) error {
+	if err := s.container.Prepare(&s.settings.Node); err != nil {
+		return err
+	}
+	if err := container.EnsureUnit(ctx, AgentUnit, agentText(s.paths)); err != nil {
+		return err
+	}
+	return s.container.Start(ctx)
+}
+
+func (s *startContainer) Rollback(ctx context.Context) error { return RemoveContainer(ctx, s.paths) }

@@ -1,0 +1,263 @@
+package install
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+// RemoveContainer stops the master container and the agent and takes away what
+// they left on the host: units, mounts, cgroups, interfaces and packet filters.
+func RemoveContainer(ctx context.Context, p paths.Paths) error {
+	if err := container.RemoveUnit(ctx, container.Unit); err != nil {
+		return err
+	}
+	if err := container.RemoveUnit(ctx, AgentUnit); err != nil {
+		return err
+	}
+	if err := unmountBelow(p.Root); err != nil {
+		return err
+	}
+	removeNetwork()
+	cleanFilters(ctx, p)
+	return errors.Join(removeCgroups(ctx), os.RemoveAll(paths.RuncRoot))
+}
+
+// Remove puts the machine back into the state before Gravity: everything that
+// RemoveContainer takes away, commands, and what is in the state folder. It may
+// be called again after it was interrupted.
+func Remove(ctx context.Context, p paths.Paths) error {
+	if !slices.ContainsFunc(p.Own(), exists) {
+		return cli.WithHint(fmt.Errorf("nothing of Gravity is in %s", p.Root), "name the state folder with --state-dir")
+	}
+	removeKubeconfig(p)
+	if err := RemoveContainer(ctx, p); err != nil {
+		return err
+	}
+	for _, name := range []string{"kubectl", "helm", "gravity"} {
+		if err := removeLink(p, name); err != nil {
+			return err
+		}
+	}
+	if err := removeCompletion(); err != nil {
+		return err
+	}
+	// Only what is Gravity's goes, whatever folder --state-dir names.
+	for _, path := range p.Own() {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	err := os.Remove(p.Root)
+	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, os.ErrNotExist) {
+		return nil // a mount, or something of others in it
+	}
+	return err
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// unmountBelow unmounts everything in some folders, the innermost first.
+func unmountBelow(roots ...string) error {
+	content, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	var targets []string
+	lines := bufio.NewScanner(bytes.NewReader(content))
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 5 {
+			continue
+		}
+		target := unescape(fields[4])
+		for _, root := range roots {
+			if strings.HasPrefix(target, root+"/") {
+				targets = append(targets, target)
+			}
+		}
+	}
+	for _, target := range slices.Backward(targets) {
+		if err := unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("unmount %s: %w", target, err)
+		}
+	}
+	return lines.Err()
+}
+
+var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
+func unescape(path string) string { return escapes.Replace(path) }
+
+// removeNetwork removes the interfaces of pods and of the pod network.
+func removeNetwork() {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return
+	}
+	bridge := 0
+	for _, link := range links {
+		if link.Attrs().Name == "cni0" {
+			bridge = link.Attrs().Index
+		}
+	}
+	for _, link := range links {
+		name := link.Attrs().Name
+		attached := bridge != 0 && link.Attrs().MasterIndex == bridge
+		if attached || name == "cni0" || name == "kube-ipvs0" || strings.HasPrefix(name, "flannel.") || strings.HasPrefix(name, "flannel-") {
+			_ = netlink.LinkDel(link) // its peer may have taken it along
+		}
+	}
+}
+
+// cleanFilters removes the packet filters of kube-proxy, flannel, the kubelet
+// and CNI, with the programs of the runtime, since the host may have none.
+func cleanFilters(ctx context.Context, p paths.Paths) {
+	rootfs, err := filepath.EvalSymlinks(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(p.Tool("runc"))))))
+	if err != nil {
+		return // nothing ran here
+	}
+	run := func(stdin string, args ...string) string {
+		command := exec.CommandContext(ctx, args[0], args[1:]...)
+		command.Path = "/usr/sbin/" + args[0]
+		command.Err = nil
+		command.Dir = "/"
+		command.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+		command.SysProcAttr = &syscall.SysProcAttr{Chroot: rootfs}
+		command.Stdin = strings.NewReader(stdin)
+		output, _ := command.Output() // a table that is not there is what is wanted
+		return string(output)
+	}
+	for _, family := range []string{"", "6"} {
+		for _, variant := range []string{"-nft", "-legacy"} {
+			name := "ip" + family + "tables" + variant
+			saved := run("", name+"-save")
+			if kept := withoutOurs(saved); kept != saved {
+				run(kept, name+"-restore")
+			}
+		}
+	}
+	for line := range strings.Lines(run("", "nft", "list", "tables")) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			continue
+		}
+		family, name := fields[1], fields[2]
+		ours := name == "kube-proxy" || strings.HasPrefix(name, "flannel-") || strings.HasPrefix(name, "cni_")
+		left := (family == "ip" || family == "ip6") && slices.Contains([]string{"filter", "nat", "mangle", "raw", "security"}, name)
+		if ours || left && emptyTable(run("", "nft", "list", "table", family, name)) {
+			run("", "nft", "delete", "table", family, name)
+		}
+	}
+}
+
+// withoutOurs leaves the chains of Kubernetes and CNI, and rules that lead to
+// them, out of what iptables-save printed.
+func withoutOurs(saved string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(saved) {
+		if !strings.Contains(line, "KUBE-") && !strings.Contains(line, "CNI-") && !strings.Contains(line, "FLANNEL") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+// emptyTable tells whether a table has nothing but base chains that accept, as
+// iptables leaves them.
+func emptyTable(text string) bool {
+	if text == "" {
+		return false
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "", line == "}", strings.HasPrefix(line, "#"), strings.HasPrefix(line, "table "), strings.HasPrefix(line, "chain "):
+		case strings.HasPrefix(line, "type ") && strings.HasSuffix(line, "policy accept;"):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// removeCgroups ends what still runs in the container's and the pods' cgroups,
+// and removes them from every hierarchy.
+func removeCgroups(ctx context.Context) error {
+	var roots []string
+	for _, pattern := range []string{"/sys/fs/cgroup/%s", "/sys/fs/cgroup/*/%s"} {
+		for _, name := range []string{container.Name, "kubepods"} {
+			found, err := filepath.Glob(fmt.Sprintf(pattern, name))
+			if err != nil {
+				return err
+			}
+			roots = append(roots, found...)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		var left []string
+		for _, root := range roots {
+			if err := removeCgroup(root); err != nil {
+				left = append(left, root)
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("cgroups %s still have processes", strings.Join(left, ", "))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// removeCgroup kills what is in a cgroup and removes it with those below.
+func removeCgroup(root string) error {
+	var folders []string
+	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			folders = append(folders, path)
+		}
+		return nil // what has gone meanwhile is no matter
+	})
+	for _, folder := range slices.Backward(folders) {
+		if content, readErr := os.ReadFile(filepath.Join(folder, "cgroup.procs")); readErr == nil {
+			for pid := range strings.FieldsSeq(string(content)) {
+				kill(pid)
+			}
+		}
+		if removeErr := os.Remove(folder); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
+			err = errors.Join(err, removeErr)
+		}
+	}
+	return err
+}
+
+func kill(pid string) {
+	var number int
+	if _, err := fmt.Sscan(pid, &number); err == nil && number > 1 {
+		_ = syscall.Kill(number, syscall.SIGKILL) // it may have ended
+	}
+}

@@ -1,0 +1,84 @@
+package install
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+)
+
+func TestWithoutOurs(t *testing.T) {
+	const saved = "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n-A INPUT -j KUBE-FIREWALL\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+	const want = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+	if got := withoutOurs(saved); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := withoutOurs(want); got != want {
+		t.Errorf("what is not ours was changed: %q", got)
+	}
+}
+
+func TestEmptyTable(t *testing.T) {
+	const left = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy accept;\n\t}\n}\n"
+	for text, want := range map[string]bool{
+		left: true,
+		"":   false,
+		strings.ReplaceAll(left, "policy accept", "policy drop"):          false,
+		strings.ReplaceAll(left, "\t}\n", "\t\ttcp dport 22 accept\n}\n"): false,
+	} {
+		if got := emptyTable(text); got != want {
+			t.Errorf("%v for %q", got, text)
+		}
+	}
+}
+
+func TestCorefile(t *testing.T) {
+	leader := netip.MustParseAddr("10.0.0.1")
+	with := corefile(leader, []netip.Addr{netip.MustParseAddr("10.0.0.53")}, map[string][]netip.AddrPort{
+		"corp.example": {netip.MustParseAddrPort("10.1.1.1:5353")},
+	})
+	for _, want := range []string{"forward . 10.0.0.53 {", "corp.example:53 {", "forward . 10.1.1.1:5353\n", "10.0.0.1 leader.telekube.local"} {
+		if !strings.Contains(with, want) {
+			t.Errorf("no %q in\n%s", want, with)
+		}
+	}
+	// Without a resolver CoreDNS would not start.
+	if without := corefile(leader, nil, nil); strings.Contains(without, "forward") {
+		t.Errorf("forwards to nobody:\n%s", without)
+	}
+}
+
+// TestDocuments wants the embedded documents to be what the API takes.
+func TestDocuments(t *testing.T) {
+	for name, documents := range map[string][]byte{"rbac": rbacDocuments, "admin": adminDocuments} {
+		objects, err := kube.Parse(documents)
+		if err != nil || len(objects) < 2 {
+			t.Errorf("%s: %d objects, %v", name, len(objects), err)
+		}
+	}
+}
+
+// TestRemoveRefuses removes nothing where Gravity is not.
+func TestRemoveRefuses(t *testing.T) {
+	folder := t.TempDir()
+	precious := filepath.Join(folder, "precious")
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(t.Context(), paths.Paths{Root: folder}); err == nil {
+		t.Error("no error")
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnescape(t *testing.T) {
+	if got := unescape(`/a\040b\134c`); got != `/a b\c` {
+		t.Errorf("%q", got)
+	}
+}

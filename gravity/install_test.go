@@ -1,0 +1,91 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+func TestParseZones(t *testing.T) {
+	got, err := parseZones([]string{"corp.example/10.0.0.1", "corp.example/10.0.0.2:5353", "x/::1"})
+	want := map[string][]netip.AddrPort{
+		"corp.example": {netip.MustParseAddrPort("10.0.0.1:53"), netip.MustParseAddrPort("10.0.0.2:5353")},
+		"x":            {netip.MustParseAddrPort("[::1]:53")},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	for _, zone := range []string{"", "corp.example", "/10.0.0.1", "corp.example/dns", "corp.example/10.0.0.1:x"} {
+		if _, err := parseZones([]string{zone}); cli.ExitCode(err) != cli.ExitUsage {
+			t.Errorf("%q: %v", zone, err)
+		}
+	}
+}
+
+func TestMounts(t *testing.T) {
+	there := t.TempDir()
+	m := &manifest.Manifest{NodeProfiles: []manifest.NodeProfile{{Name: "db", Requirements: manifest.Requirements{Volumes: []manifest.Volume{
+		{Path: "/data", Name: "data", TargetPath: "/ext/data", Recursive: true},
+		{Path: manifest.Path(there), TargetPath: "/ext/there", SkipIfMissing: true},
+		{Path: manifest.Path(filepath.Join(there, "missing")), TargetPath: "/ext/missing", SkipIfMissing: true},
+		{Path: "/only/checked"},
+	}}}}}
+	got, err := mounts(m, "db", []string{"data:/mnt/big"})
+	want := []node.Mount{{Source: "/mnt/big", Target: "/ext/data", Recursive: true}, {Source: there, Target: "/ext/there"}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	for _, mount := range []string{"data", "data:relative", "other:/x"} {
+		if _, err := mounts(m, "db", []string{mount}); cli.ExitCode(err) != cli.ExitUsage {
+			t.Errorf("%q: %v", mount, err)
+		}
+	}
+}
+
+func TestRandomName(t *testing.T) {
+	if name := randomName(); !regexp.MustCompile(`^[a-z]+[0-9]{4}$`).MatchString(name) {
+		t.Errorf("%q is not adjective, colour and number", name)
+	}
+}
+
+// TestKeepToken wants tokens in a file for root alone, and random ones where none
+// is given.
+func TestKeepToken(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("from-a-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for _, token := range []string{"given", "@" + secret, "", ""} {
+		p := paths.Paths{Root: t.TempDir()}
+		i := &installation{token: token}
+		if err := i.keepToken(p); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(p.Token())
+		if err != nil || len(content) < 6 || seen[string(content)] {
+			t.Errorf("%q: token %q, %v", token, content, err)
+		}
+		seen[string(content)] = true
+		if info, err := os.Stat(p.Token()); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("mode %v, %v", info.Mode(), err)
+		}
+	}
+	if !seen["given\n"] || !seen["from-a-file\n"] {
+		t.Errorf("tokens are %v", seen)
+	}
+	if err := (&installation{token: "@" + secret + "x"}).keepToken(paths.Paths{Root: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "--token") {
+		t.Errorf("a missing file: %v", err)
+	}
+}

@@ -1,0 +1,76 @@
+package kubeadm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+)
+
+// What kubeadm reads and writes, as the master container sees it.
+const (
+	configFile  = "/etc/kubernetes/kubeadm.yaml"
+	patchFolder = "/etc/kubernetes/patches"
+	patchName   = "kubeletconfiguration0+merge.yaml"
+	// unit runs kubeadm: there is never more than one.
+	unit = "gravity-kubeadm.service"
+)
+
+// executor runs programs inside the master container.
+type executor interface {
+	// Exec runs a program to its end; see container.Container.
+	Exec(ctx context.Context, command container.Command) (string, error)
+}
+
+// Initialized tells whether this node's control plane was made.
+func Initialized(p paths.Paths) bool {
+	_, err := os.Stat(p.KubernetesFile("initialized"))
+	return err == nil
+}
+
+// Init makes a cluster of this node alone, by kubeadm init. It may be called
+// again after it was interrupted: what kubeadm made before is kept. The log
+// receives what kubeadm prints, which has no secrets.
+func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log io.Writer) error {
+	if Initialized(p) {
+		return nil
+	}
+	patch, err := config.Patch()
+	if err != nil {
+		return err
+	}
+	// kubeadm checks that nothing is there; if it was here before, there is.
+	again := exists(p.KubernetesFile(filepath.Base(configFile)))
+	content, err := config.Init(again)
+	if err != nil {
+		return err
+	}
+	for path, content := range map[string][]byte{
+		p.KubernetesFile("patches", patchName):      patch,
+		p.KubernetesFile(filepath.Base(configFile)): content,
+	} {
+		if err := paths.WriteFile(path, content, 0o600); err != nil {
+			return err
+		}
+	}
+	// A process that was killed may have left a kubeadm that still runs.
+	if _, err := in.Exec(ctx, container.Command{Args: []string{
+		"sh", "-c", "systemctl stop " + unit + " 2>/dev/null || ! systemctl is-active --quiet " + unit,
+	}}); err != nil {
+		return fmt.Errorf("stop an earlier kubeadm: %w", err)
+	}
+	args := []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit, "kubeadm", "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"}
+	if _, err := in.Exec(ctx, container.Command{Args: args, Stdout: log, Stderr: log}); err != nil {
+		return fmt.Errorf("make the control plane: %w", err)
+	}
+	return paths.WriteFile(p.KubernetesFile("initialized"), []byte(config.Version+"\n"), 0o600)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

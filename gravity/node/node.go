@@ -1,0 +1,76 @@
+// Package node is what a node knows of itself and its cluster, on disk, so that
+// it starts without asking anybody.
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+// Node is what a node knows of itself. It has no secrets.
+type Node struct {
+	// Cluster is the cluster's name.
+	Cluster string `json:"cluster"`
+	// Name is the node's name in Kubernetes: its host name.
+	Name string `json:"name"`
+	// Address is how other nodes reach it.
+	Address netip.Addr `json:"address"`
+	// Role is the node's profile in the application manifest.
+	Role string `json:"role"`
+	// Master tells masters from regular nodes.
+	Master bool `json:"master"`
+	// Runtime is the Kubernetes version that the node runs.
+	Runtime string `json:"runtime"`
+	// Application and Version are of the bundle that was installed.
+	Application string `json:"application"`
+	Version     string `json:"version"`
+	// CloudProvider is generic, aws or gce, and only recorded.
+	CloudProvider string `json:"cloud_provider,omitempty"`
+	// Mounts are folders of the host that the master container has.
+	Mounts []Mount `json:"mounts,omitempty"`
+}
+
+// Mount is a folder of the host inside the master container.
+type Mount struct {
+	// Source is the folder on the host, Target where the container has it.
+	Source string `json:"source"`
+	Target string `json:"target"`
+	// Recursive takes what is mounted below it as well.
+	Recursive bool `json:"recursive,omitempty"`
+}
+
+// Read reads the node's file. If there is none, the error is fs.ErrNotExist.
+func Read(p paths.Paths) (*Node, error) {
+	content, err := os.ReadFile(p.Node())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cli.WithHint(fmt.Errorf("this machine is not a node of a cluster: %w", err),
+			"install a cluster with 'gravity install', or name the state folder with --state-dir")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var n Node
+	if err := json.Unmarshal(content, &n); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Node(), err)
+	}
+	if n.Name == "" || n.Runtime == "" || !n.Address.IsValid() {
+		return nil, fmt.Errorf("%s: name, address or runtime is missing", p.Node())
+	}
+	return &n, nil
+}
+
+// Write writes the node's file.
+func (n *Node) Write(p paths.Paths) error {
+	content, err := json.MarshalIndent(n, "", "  ")
+	if err != nil {
+		return err
+	}
+	return paths.WriteFile(p.Node(), append(content, '\n'), 0o600)
+}

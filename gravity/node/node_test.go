@@ -1,0 +1,43 @@
+package node_test
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+func TestNode(t *testing.T) {
+	p := paths.Paths{Root: t.TempDir()}
+	_, err := node.Read(p)
+	if !errors.Is(err, fs.ErrNotExist) || len(cli.Hints(err)) == 0 {
+		t.Errorf("no node: %v", err)
+	}
+	want := &node.Node{
+		Cluster: "test", Name: "node-1", Address: netip.MustParseAddr("10.0.0.1"), Master: true, Runtime: "1.37.2",
+		Mounts: []node.Mount{{Source: "/a", Target: "/b"}},
+	}
+	if err := want.Write(p); err != nil {
+		t.Fatal(err)
+	}
+	got, err := node.Read(p)
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	for _, text := range []string{"", "{}", `{"name": "x", "address": "10.0.0.1"}`} {
+		if err := os.WriteFile(p.Node(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := node.Read(p); err == nil {
+			t.Errorf("no error for %q", text)
+		}
+	}
+}
