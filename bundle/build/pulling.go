@@ -100,6 +100,22 @@ func (b *builder) pull(ctx context.Context) ([]pull.Image, error) {
 	return pulled, nil
 }
 
+// warnPlatform tells about an image for other machines only. It stays in the
+// bundle: many images say a platform that is not theirs.
+func (b *builder) warnPlatform(image pull.Image) {
+	var others []string
+	for _, platform := range image.Platforms {
+		if platform.Satisfies(b.source.Platform) {
+			return
+		}
+		others = append(others, platform.String())
+	}
+	if len(others) > 0 {
+		b.steps.detail(fmt.Sprintf("Warning: %s is for %s, not for %s: its pods may fail to start",
+			image.Reference, strings.Join(others, ", "), b.source.Platform))
+	}
+}
+
 // withPlaces adds to each image that failed who asks for it.
 func withPlaces(err error, places map[string][]discovery.Place) error {
 	joined, ok := err.(interface{ Unwrap() []error })
