@@ -97,6 +97,9 @@ func (a *Application) Build(ctx context.Context, options Options) (Result, error
 		return Result{}, fmt.Errorf("make the cache's folder: %w", err)
 	}
 	var err error
+	if a.cache, err = inside(a.folder, options.StateDir); err != nil {
+		return Result{}, err
+	}
 	if b.cache, err = pull.OpenCache(options.StateDir); err != nil {
 		return Result{}, err
 	}
@@ -145,6 +148,8 @@ func checkOutput(path string, overwrite bool) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	case info.IsDir():
 		return cli.WithHint(fmt.Errorf("write %s: it is a folder", path), "name a file by -o")
+	case !info.Mode().IsRegular():
+		return cli.WithHint(fmt.Errorf("write %s: it is no file", path), "a bundle is written to a file: name one by -o")
 	case !overwrite:
 		return fmt.Errorf("tarball %s already exists, please remove it first or provide '-f/--overwrite' flag to overwrite it", path)
 	}
@@ -228,6 +233,7 @@ func (b *builder) addImages(ctx context.Context) error {
 		b.contents.Images = append(b.contents.Images, bundle.Image{
 			Reference: image.Reference, Descriptor: image.Descriptor, Present: image.Present,
 		})
+		b.warnPlatform(image)
 	}
 	b.result.Images = len(images)
 	return nil
