@@ -38,10 +38,14 @@ up() {
 	node kubectl get nodes,pods -A
 
 	say "The application: write a row, and list all rows"
-	node 'curl -sS -d "the first row" "http://$(hostname -I | cut -d" " -f1):30080/rows"; curl -sS "http://$(hostname -I | cut -d" " -f1):30080/rows"'
+	local address
+	address=$($lab --lab $name status -o json | jq -r '.machines[] | select(.name == "node-1").address')
+	curl -sS -d "the first row" "http://$address:30080/rows"
+	curl -sS "http://$address:30080/rows"
 
 	say "It runs. Try next"
 	cat <<-END
+		curl -d 'another row' http://$address:30080/rows
 		$lab --lab $name ssh node-1
 		$lab --lab $name ssh node-1 -- gravity plan            # what the installation did
 		$lab --lab $name ssh node-1 -- gravity exec systemctl status  # inside the master container

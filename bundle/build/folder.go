@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
@@ -94,6 +95,9 @@ func (p *packer) visit(name string, entry fs.DirEntry, err error) error {
 	case mode.IsDir() && name == p.application.cache:
 		p.skipped = append(p.skipped, name+"/ (the cache)")
 		return fs.SkipDir
+	case mode.IsDir() && p.isTagged(name):
+		p.skipped = append(p.skipped, name+"/ (a cache)")
+		return fs.SkipDir
 	case mode.IsDir():
 		return p.archive.WriteHeader(header(name+"/", tar.TypeDir, 0o755))
 	case mode&fs.ModeSymlink != 0:
@@ -109,6 +113,19 @@ func (p *packer) visit(name string, entry fs.DirEntry, err error) error {
 		return nil
 	}
 	return p.file(name)
+}
+
+// isTagged tells whether a folder says that it is a cache, as tele's own do
+// (https://bford.info/cachedir).
+func (p *packer) isTagged(name string) bool {
+	file, err := p.application.files.Open(path.Join(name, pull.TagName))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	head := make([]byte, len(pull.TagSignature))
+	_, err = io.ReadFull(file, head)
+	return err == nil && string(head) == pull.TagSignature
 }
 
 // isBundle tells whether a file is a bundle: builds leave them in the folder,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -93,7 +94,7 @@ func installExample(t *testing.T, version string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := ledger{address: fmt.Sprintf("http://%s:30080", status.Address)}
+	client := ledger{address: "http://" + net.JoinHostPort(status.Address.String(), "30080")}
 	for i := range 10 {
 		client.add(t, fmt.Sprintf("row %d", i))
 	}
