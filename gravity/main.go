@@ -22,7 +22,7 @@ func newCommand() *cobra.Command {
 	g := addGlobals(root)
 	root.AddCommand(newInstallCommand(g), newExecCommand(g), newShellCommand(g), newEnterCommand(g))
 	root.AddCommand(newSystemCommand(g), newAgentCommand(g))
-	root.AddCommand(newPlanCommand(g), newPlanResumeCommand(g), newRollbackCommand(g))
+	root.AddCommand(newStatusCommand(g), newPlanCommand(g), newPlanResumeCommand(g), newRollbackCommand(g))
 	root.AddCommand(newCheckCommand(), cli.NewVersionCommand("gravity"))
 	return root
 }
