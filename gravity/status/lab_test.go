@@ -25,6 +25,10 @@ kind: Cluster
 metadata:
   name: watched
   resourceVersion: 1.0.0
+installer:
+  flavors:
+    items:
+      - {name: one, nodes: [{profile: node, count: 1}]}
 nodeProfiles:
   - name: node
 endpoints:
