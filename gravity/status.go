@@ -153,7 +153,7 @@ func causes(s *report.Status) string {
 		}
 	}
 	if s.Error != "" {
-		causes = append(causes, strings.ReplaceAll(s.Error, "\n", "; "))
+		causes = append(causes, s.Error)
 	}
 	if len(causes) == 0 && s.Cluster.Operation != nil {
 		causes = append(causes, s.Cluster.Operation.Progress.Message)

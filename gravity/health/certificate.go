@@ -82,8 +82,12 @@ func (c certificates) check(context.Context) (string, error) {
 }
 
 // endOf is when the first certificate in a file expires, of a kubeconfig the
-// client certificates in it; zero if it has none.
+// client certificates in it; zero if it has none. A symbolic link leads to a
+// file beside it: the kubelet's has a path inside the master container.
 func endOf(file string) (time.Time, error) {
+	if target, err := os.Readlink(file); err == nil {
+		file = filepath.Join(filepath.Dir(file), filepath.Base(target))
+	}
 	if filepath.Ext(file) == ".conf" {
 		return endOfKubeconfig(file)
 	}

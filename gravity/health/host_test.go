@@ -119,6 +119,17 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("after %s: %v does not name the file", test.after, err)
 		}
 	}
+	// The kubelet's link has a path of the container.
+	rotated := write(t, filepath.Join(p.Kubelet(), "pki", "kubelet-client-2026.pem"), string(crt))
+	if err := os.Symlink("/var/lib/kubelet/pki/kubelet-client-2026.pem", filepath.Join(p.Kubelet(), "pki", "kubelet-client-current.pem")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := checker.check(t.Context()); level(err) != "failed" || !strings.Contains(err.Error(), "kubelet-client-current.pem has expired") {
+		t.Errorf("an expired certificate of the kubelet: %v", err)
+	}
+	if err := os.Remove(rotated); err != nil {
+		t.Fatal(err)
+	}
 	// The certificates in kubeconfigs count, those of the API servers there do not.
 	write(t, p.KubernetesFile("admin.conf"), `{"apiVersion":"v1","kind":"Config","users":[{"name":"a","user":{"client-certificate-data":"`+base64(crt)+`"}}]}`)
 	if err := os.RemoveAll(p.Certificates()); err != nil {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,8 +36,9 @@ import (
 const (
 	// clusterTimeout bounds how long the cluster is asked.
 	clusterTimeout = 5 * time.Second
-	// agentTimeout bounds how long the agent is asked, which makes probes.
-	agentTimeout = 15 * time.Second
+	// agentTimeout bounds how long the agent is asked, which ends a round of
+	// probes and makes another.
+	agentTimeout = 20 * time.Second
 )
 
 // ReasonCluster is why the state is degraded when a node is not well.
@@ -80,9 +82,15 @@ func Collect(ctx context.Context, p paths.Paths, store operation.Store) (*report
 	}
 	addOperations(&s.Cluster, operations)
 	c := collector{paths: p, node: n, status: s}
-	agentErr := c.askAgent(ctx)
-	if err := c.askCluster(ctx); err != nil || agentErr != nil {
-		s.Error = strings.TrimSpace(errors.Join(err, agentErr).Error())
+	// At the same time, since each may take long to give up; they fill in
+	// different fields.
+	var agentErr, clusterErr error
+	var asking sync.WaitGroup
+	asking.Go(func() { agentErr = c.askAgent(ctx) })
+	asking.Go(func() { clusterErr = c.askCluster(ctx) })
+	asking.Wait()
+	if err := errors.Join(clusterErr, agentErr); err != nil {
+		s.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
 		c.checkLocally(ctx, agentErr != nil)
 	}
 	c.conclude()

@@ -153,6 +153,7 @@ func TestStatus(t *testing.T) {
 
 func checkText(ctx context.Context, t *testing.T, n node) {
 	text := n.must(ctx, t, "gravity status")
+	t.Log(text)
 	for _, want := range []string{
 		"Cluster:\ttest, created at ", "\n    node-1 (10.", "\nApplication:\t\twatched, version 1.0.0\n", "\nStatus:\t\t\tactive\n",
 		"\nJoin token:\t\tsesame\n", "\nPeriodic updates:\tOFF\n", "\nLast completed operation:\n    * operation_install (",
@@ -263,6 +264,7 @@ func checkAgent(ctx context.Context, t *testing.T, n node) {
 
 func checkHistory(ctx context.Context, t *testing.T, n node) {
 	history := n.must(ctx, t, "gravity status history")
+	t.Log(history)
 	rest := history
 	for _, want := range []string{
 		"Z [Probe Failed]      node=node-1 checker=containerd\n", "Z [Node Degraded]     node=node-1\n",

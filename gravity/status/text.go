@@ -126,6 +126,8 @@ func (p *printer) operation(one *report.StatusOperation) {
 	switch one.State {
 	case string(operation.InProgress):
 		p.line("      %s, %d%% complete", oneLine(one.Progress.Message), one.Progress.Completion)
+	case string(operation.Completed):
+		p.line("      completed:\t%s", p.since("", one.Progress.Created))
 	default:
 		p.line("      %s:\t\t%s", one.State, p.since("", one.Progress.Created))
 	}
