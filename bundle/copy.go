@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/maphash"
 	"io"
 	"os"
 
@@ -38,7 +39,7 @@ func (c *copier) copy(ctx context.Context, source BlobSource, digest v1.Hash, si
 		return err
 	}
 	defer blob.Close()
-	hasher := sha256.New()
+	hasher, good := check(blob, digest)
 	file, start, length := rangeOf(blob)
 	if file != nil && length != size {
 		return &DamagedError{digest, fmt.Errorf("the source has %d bytes instead of %d", length, size)}
@@ -54,7 +55,7 @@ func (c *copier) copy(ctx context.Context, source BlobSource, digest v1.Hash, si
 	if err != nil {
 		return err
 	}
-	if sumOf(hasher) != digest {
+	if !good() {
 		return &DamagedError{digest, errDigest}
 	}
 	return nil
@@ -62,6 +63,19 @@ func (c *copier) copy(ctx context.Context, source BlobSource, digest v1.Hash, si
 
 // errLength tells that a source has more or less than a blob should have.
 var errLength = errors.New("the source has another length")
+
+// check returns what the contents that arrive are written to, and what says
+// whether they are right.
+func check(blob io.Reader, digest v1.Hash) (hasher hash.Hash, good func() bool) {
+	if checked, ok := blob.(vouched); ok {
+		seed, sum := checked.Vouch()
+		quick := &maphash.Hash{}
+		quick.SetSeed(seed)
+		return quick, func() bool { return quick.Sum64() == sum }
+	}
+	hasher = sha256.New()
+	return hasher, func() bool { return sumOf(hasher) == digest }
+}
 
 // rangeOf returns the part of a file that a blob is, or nil.
 func rangeOf(blob io.Reader) (file *os.File, offset, length int64) {
@@ -107,6 +121,7 @@ func (c *copier) write(hasher hash.Hash, content []byte, offset int64) error {
 	if _, err := c.to.WriteAt(content, offset); err != nil {
 		return &writeError{err}
 	}
+	startWriteback(c.to, offset, int64(len(content)))
 	hasher.Write(content)
 	c.wrote(int64(len(content)))
 	return nil
@@ -124,6 +139,7 @@ func (c *copier) copyFile(ctx context.Context, hasher hash.Hash, from *os.File, 
 			n, err := copyRange(c.to, offset+done, from, start+done, min(rangeSize, size-done))
 			if err == nil {
 				err = c.readBack(hasher, offset+done, n)
+				startWriteback(c.to, offset+done, n)
 				done += n
 			}
 			if errors.Is(err, errors.ErrUnsupported) {

@@ -63,6 +63,12 @@ func syncFolder(path string) error {
 	return folder.Sync()
 }
 
+// startWriteback tells the kernel to begin to write a part of a file to disk, so
+// that there is less to wait for in the end. It promises nothing.
+func startWriteback(file *os.File, offset, length int64) {
+	_ = unix.SyncFileRange(int(file.Fd()), offset, length, unix.SYNC_FILE_RANGE_WRITE)
+}
+
 // copyRange copies bytes between files within the kernel, which shares blocks
 // where the file system can. The error is errors.ErrUnsupported where it cannot
 // be done so; fewer bytes than asked for are no error.

@@ -32,7 +32,7 @@ type checkFlags struct {
 	skip        []string
 }
 
-func newCheckCommand() *cobra.Command {
+func newCheckCommand(g *globals) *cobra.Command {
 	var flags checkFlags
 	command := &cobra.Command{
 		Use:   "check [MANIFEST | BUNDLE]",
@@ -58,13 +58,13 @@ of them by ` + checksOffVariable + `=1 in the environment.`,
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(command *cobra.Command, args []string) error {
+			flags.stateDir = g.stateDir
 			return runCheck(command.Context(), command, flags, strings.Join(args, ""))
 		},
 	}
 	set := command.Flags()
 	set.StringVar(&flags.profile, "profile", "", "node profile of the manifest; needed if it has several")
 	set.StringVar(&flags.advertise, "advertise-addr", "", "address that other nodes reach this one at (default: that of the default route)")
-	set.StringVar(&flags.stateDir, "state-dir", preflight.DefaultStateDir, "directory of all that is installed")
 	set.StringVar(&flags.imagePath, "image-path", "", "folder that the bundle was extracted to")
 	set.StringVar(&flags.podCIDR, "pod-network-cidr", preflight.DefaultPodNetwork.String(), "network of pods")
 	set.StringVar(&flags.serviceCIDR, "service-cidr", preflight.DefaultServiceNetwork.String(), "network of services")

@@ -5,7 +5,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
+	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
 
 // buildFlags are the flags of build beside those of the source.
@@ -24,6 +27,7 @@ type buildFlags struct {
 	parallel                  int
 	allPlatforms              bool
 	overwrite, quiet, dryRun  bool
+	packages                  bool
 	format                    cli.Format
 }
 
@@ -61,6 +65,8 @@ bytes. The file appears under its name only when it is complete.`,
 		"or docker-daemon:[SOCKET]; repeatable")
 	set.StringVar(&flags.gravity, "gravity", "", "the `FILE` of the program gravity (default beside tele)")
 	set.StringVar(&flags.stateDir, "state-dir", "", "the `FOLDER` of the cache, which several builds may share")
+	set.BoolVar(&flags.packages, "sbom-packages", false, "list the distributions' packages inside images in the bill of materials,\n"+
+		"for which all layers are read once")
 	set.BoolVarP(&flags.quiet, "quiet", "q", false, "print only the digest of the bundle")
 	set.BoolVar(&flags.dryRun, "dry-run", false, "show the images, and build nothing")
 	cli.AddFormatFlag(command, &flags.format)
@@ -101,12 +107,16 @@ func runBuild(command *cobra.Command, flags *buildFlags, args []string) error {
 func (f *buildFlags) options() (build.Options, error) {
 	options := build.Options{
 		Output: f.output, Overwrite: f.overwrite, Gravity: f.gravity, StateDir: f.stateDir,
-		Pull: pull.Options{Parallel: f.parallel, AllPlatforms: f.allPlatforms, Insecure: f.insecure},
+		Packages: f.packages,
+		Pull:     pull.Options{Parallel: f.parallel, AllPlatforms: f.allPlatforms, Insecure: f.insecure},
+	}
+	var err error
+	if options.Created, err = sourceDate(); err != nil {
+		return options, err
 	}
 	if f.parallel < 0 {
 		return options, cli.Usagef("--parallel %d: write how many transfers run at once", f.parallel)
 	}
-	var err error
 	if options.Pull.Mirrors, err = parseMirrors(f.mirrors); err != nil {
 		return options, err
 	}
@@ -122,6 +132,28 @@ func (f *buildFlags) options() (build.Options, error) {
 	}
 	options.StateDir, err = firstOf(f.stateDir, "TELE_STATE_DIR", "tele")
 	return options, err
+}
+
+// sourceDateVariable is the time that reproducible builds put into what they
+// make, in seconds since 1970.
+const sourceDateVariable = "SOURCE_DATE_EPOCH"
+
+// sourceDate is the only time in a bundle: that of the environment, or else that
+// of the runtimes' sources, which is as old as this program.
+func sourceDate() (time.Time, error) {
+	text := os.Getenv(sourceDateVariable)
+	if text == "" {
+		catalogue, err := runtime.Releases()
+		if err != nil {
+			return time.Time{}, err
+		}
+		return catalogue.SourceDate, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds < 0 {
+		return time.Time{}, cli.Usagef("%s=%s: write seconds since 1970", sourceDateVariable, text)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
 }
 
 func parseMirrors(texts []string) (map[string][]string, error) {

@@ -54,7 +54,8 @@ func listImages(command *cobra.Command, application *build.Application, format c
 	if format == cli.FormatJSON {
 		return errors.Join(cli.PrintJSON(command.OutOrStdout(), listed), err)
 	}
-	return errors.Join(printWantedImages(command.OutOrStdout(), listed), err)
+	printWantedImages(command.OutOrStdout(), listed)
+	return err
 }
 
 func imagesReport(application *build.Application, found *discovery.Result) *report.ApplicationImages {
@@ -85,7 +86,7 @@ func wantedImages(images []discovery.Image) []report.WantedImage {
 	return wanted
 }
 
-func printWantedImages(out io.Writer, listed *report.ApplicationImages) error {
+func printWantedImages(out io.Writer, listed *report.ApplicationImages) {
 	fmt.Fprintf(out, "%s %s: %s\n", listed.Name, listed.Version, count(len(listed.Images), "image"))
 	printWanted(out, listed.Images)
 	if len(listed.Suspects) > 0 {
@@ -98,7 +99,6 @@ func printWantedImages(out io.Writer, listed *report.ApplicationImages) error {
 			fmt.Fprintf(out, "    %s\n", discovery.Note{File: note.File, Line: note.Line, Message: note.Message})
 		}
 	}
-	return nil
 }
 
 func printWanted(out io.Writer, images []report.WantedImage) {

@@ -5,8 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
-	"log"
+	"log/slog"
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -65,7 +64,7 @@ type interrupted struct {
 
 func newInterrupted(t *testing.T) *interrupted {
 	t.Helper()
-	fast := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	fast := registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)))
 	filling := httptest.NewServer(fast)
 	slow := httptest.NewServer(slowly(fast))
 	t.Cleanup(filling.Close)

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -52,7 +53,7 @@ func buildGravity(t *testing.T) string {
 // shop/web:1.0, shop/web:1.1, shop/db:2 (for two platforms) and library/tool:1,
 // and a layout with runtimes, as $TELE_RUNTIMES.
 func startRegistry(env *testscript.Env) error {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
 	env.Defer(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	env.Setenv("registry", host)
@@ -88,7 +89,19 @@ func pushImage(reference string, image v1.Image) error {
 
 // simpleImage has one layer, the same each time.
 func simpleImage(text, architecture string) v1.Image {
-	image, err := mutate.AppendLayers(empty.Image, static.NewLayer([]byte("layer of "+text+" for "+architecture), types.OCILayer))
+	var layer bytes.Buffer
+	archive := tar.NewWriter(&layer)
+	for _, file := range [][2]string{
+		{"what", text + " for " + architecture},
+		{"var/lib/dpkg/status", "Package: example\nStatus: install ok installed\nVersion: 1.2-3\nArchitecture: all\n"},
+	} {
+		if err := archive.WriteHeader(&tar.Header{Name: file[0], Mode: 0o644, Size: int64(len(file[1]))}); err != nil {
+			panic(err)
+		}
+		_, _ = archive.Write([]byte(file[1])) // to memory
+	}
+	_ = archive.Close()
+	image, err := mutate.AppendLayers(empty.Image, static.NewLayer(layer.Bytes(), types.OCIUncompressedLayer))
 	if err != nil {
 		panic(err)
 	}

@@ -142,8 +142,10 @@ func (s *steps) image(image *build.ImageState) {
 	switch {
 	case s.format == cli.FormatJSON:
 		printEvent(s.out, told)
-	case image.State == pull.Fetching:
+	case image.State == pull.Fetching && !image.Local:
 		s.line("\tPulling remote image "+image.Reference, told)
+	case image.State == pull.Complete && image.Local:
+		s.line("\tUsing local image "+image.Reference, told)
 	case image.State == pull.Complete:
 		s.line("\tVendored image "+image.Reference, told)
 	}

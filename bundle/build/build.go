@@ -30,6 +30,11 @@ type Options struct {
 	StateDir string
 	// Images are where images are looked for before their registries.
 	Images []pull.Source
+	// Packages adds the distributions' packages inside images to the bill of
+	// materials; layers are read for it, each once.
+	Packages bool
+	// Created is the time in the bill of materials, the only one in a bundle.
+	Created time.Time
 	// Pull says how images are pulled; Platform is that of the source, and
 	// Progress is not used.
 	Pull pull.Options
@@ -65,6 +70,9 @@ type builder struct {
 	// out to be damaged.
 	requests []pull.Request
 	places   map[string][]discovery.Place
+	// local are the images that come from named sources, remote those of which
+	// something came from a registry.
+	local, remote map[string]bool
 }
 
 // Build makes the bundle. Its file appears under its name only when it is
@@ -74,7 +82,7 @@ type builder struct {
 // Images that cannot be told are discovery.Problems, images that cannot be
 // pulled a joined *ImageError for each.
 func (a *Application) Build(ctx context.Context, options Options) (Result, error) {
-	b := &builder{Application: a, options: options, files: bundle.Files{}}
+	b := &builder{Application: a, options: options, files: bundle.Files{}, local: map[string]bool{}, remote: map[string]bool{}}
 	if options.Progress == nil {
 		b.options.Progress = func(Event) {}
 	}
@@ -110,6 +118,9 @@ const keepUnused = 30 * 24 * time.Hour
 // prune removes what has not been used for long, unless another build uses the
 // cache.
 func (b *builder) prune(ctx context.Context) error {
+	if err := b.cache.Close(); err != nil {
+		return fmt.Errorf("the bundle is complete; close the cache: %w", err)
+	}
 	_, err := b.cache.Prune(ctx, pull.Pruning{Unused: keepUnused})
 	if err != nil && !errors.Is(err, pull.ErrInUse) {
 		return fmt.Errorf("the bundle is complete; prune the cache: %w", err)
@@ -160,7 +171,6 @@ func (b *builder) run(ctx context.Context) error {
 	}
 	defer folder.Close()
 	b.steps.next("Generating the cluster snapshot")
-	b.contents.Source = b.sources
 	var draft *bundle.Draft
 	err = b.mending(ctx, func() error {
 		if err := b.addSBOM(ctx); err != nil {
@@ -264,14 +274,17 @@ func (b *builder) save(ctx context.Context, draft *bundle.Draft) error {
 }
 
 // mending does something that reads the cache. What turns out to be damaged
-// there is pulled again, and the thing done once more.
+// there is pulled again, and the thing done once more: as often as another blob
+// is named, since each time it is the first one only.
 func (b *builder) mending(ctx context.Context, do func() error) error {
-	for attempt := 1; ; attempt++ {
+	mended := map[v1.Hash]bool{}
+	for {
 		err := do()
 		damaged, ok := errors.AsType[*bundle.DamagedError](err)
-		if !ok || attempt == maxMending {
+		if !ok || mended[damaged.Digest] {
 			return err
 		}
+		mended[damaged.Digest] = true
 		b.steps.detail(fmt.Sprintf("Pulling again what is damaged in the cache: %s", damaged.Digest))
 		if err := b.cache.Drop(ctx, damaged.Digest); err != nil {
 			return err
@@ -286,13 +299,6 @@ func (b *builder) mending(ctx context.Context, do func() error) error {
 		}
 	}
 }
-
-// maxMending is how often something is tried that meets damaged blobs: each time
-// it names the first one only.
-const maxMending = 10
-
-// addSBOM is to come.
-func (b *builder) addSBOM(context.Context) error { return nil }
 
 // readSmall reads a manifest or an index, and checks it.
 func readSmall(ctx context.Context, source bundle.BlobSource, digest v1.Hash) ([]byte, error) {

@@ -25,7 +25,9 @@ type Step struct {
 type ImageState struct {
 	Reference string
 	State     pull.State
-	Err       error
+	// Local tells that nothing of it came, or comes, from a registry.
+	Local bool
+	Err   error
 }
 
 // Transfer counts bytes. Total may grow.

@@ -56,7 +56,12 @@ func (b *builder) pullOptions() pull.Options {
 // Pulled tells what happens to images.
 func (b *builder) Pulled(event pull.Event) {
 	if event.Reference != "" {
-		b.options.Progress(Event{Image: &ImageState{Reference: event.Reference, State: event.State, Err: event.Err}})
+		if event.State == pull.Fetching && !b.local[event.Reference] {
+			b.remote[event.Reference] = true
+		}
+		b.options.Progress(Event{Image: &ImageState{
+			Reference: event.Reference, State: event.State, Local: !b.remote[event.Reference], Err: event.Err,
+		}})
 	}
 	b.result.Fetched = event.Done
 	b.steps.transfer(event.Done, event.Total)
@@ -80,6 +85,7 @@ func (b *builder) locate(ctx context.Context, images []discovery.Image) error {
 			return cli.WithHint(&ImageError{Cause: err, Places: image.Places},
 				"name the OCI layout that has the image by --images-from; 'make example-images' builds those of the examples")
 		}
+		b.local[image.Name] = from != nil
 		b.requests = append(b.requests, pull.Request{Reference: image.Name, From: from})
 	}
 	return nil
@@ -96,7 +102,7 @@ func (b *builder) pull(ctx context.Context) ([]pull.Image, error) {
 
 // withPlaces adds to each image that failed who asks for it.
 func withPlaces(err error, places map[string][]discovery.Place) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the joined error itself
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return err
 	}

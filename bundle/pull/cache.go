@@ -5,15 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/renameio/v2"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
@@ -26,6 +27,11 @@ type Cache struct {
 	folder string
 	// inUse is locked shared by who uses the cache, and exclusively to prune it.
 	inUse *flock.Flock
+	// sums are those of blobs that were checked here, by their digests. Another
+	// process may have written what else there is, and a power failure may have
+	// damaged it.
+	sums sync.Map
+	seed maphash.Seed
 }
 
 var _ bundle.BlobSource = (*Cache)(nil)
@@ -33,7 +39,7 @@ var _ bundle.BlobSource = (*Cache)(nil)
 // OpenCache returns the cache in a folder, which is made if it is missing. The
 // caller closes it in the end.
 func OpenCache(folder string) (*Cache, error) {
-	c := &Cache{folder: folder, inUse: newLock(filepath.Join(folder, "lock"))}
+	c := &Cache{folder: folder, inUse: newLock(filepath.Join(folder, "lock")), seed: maphash.MakeSeed()}
 	for _, name := range []string{"blobs/sha256", "partial"} {
 		if err := os.MkdirAll(filepath.Join(folder, name), 0o755); err != nil {
 			return nil, fmt.Errorf("open cache: %w", err)
@@ -74,7 +80,29 @@ func (c *Cache) Open(ctx context.Context, digest v1.Hash) (io.ReadCloser, error)
 	if info, err := file.Stat(); err == nil {
 		touch(file.Name(), info)
 	}
+	if sum, ok := c.sums.Load(digest); ok {
+		return &vouched{File: file, seed: c.seed, sum: sum.(uint64)}, nil //nolint:forcetypeassert // nothing else is stored
+	}
 	return file, nil
+}
+
+// vouched is a blob that was checked by this process when it was written.
+type vouched struct {
+	*os.File
+	seed maphash.Seed
+	sum  uint64
+}
+
+// Vouch returns the sum that the blob had.
+func (v *vouched) Vouch() (maphash.Seed, uint64) { return v.seed, v.sum }
+
+// FileRange lets a bundle share blocks with the file.
+func (v *vouched) FileRange() (file *os.File, offset, length int64) {
+	info, err := v.Stat()
+	if err != nil {
+		return nil, 0, 0
+	}
+	return v.File, 0, info.Size()
 }
 
 // touch notes that a file is used. Nothing depends on every use being noted.
@@ -138,7 +166,18 @@ func (c *Cache) manifest(digest v1.Hash) ([]byte, error) {
 
 // put keeps a small blob that was checked.
 func (c *Cache) put(digest v1.Hash, content []byte) error {
-	return diskError(renameio.WriteFile(c.path(digest), content, 0o644))
+	file, err := os.CreateTemp(filepath.Join(c.folder, "partial"), "manifest-")
+	if err != nil {
+		return diskError(err)
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Chmod(0o644), file.Close()); err == nil {
+		err = os.Rename(file.Name(), c.path(digest))
+	}
+	if err != nil {
+		return diskError(errors.Join(err, os.Remove(file.Name())))
+	}
+	return nil
 }
 
 // check tells whether contents are what their digest says.
@@ -185,21 +224,11 @@ func (c *Cache) lock(ctx context.Context, digest v1.Hash) (*flock.Flock, error) 
 	}
 }
 
-// commit makes a complete file durable and names it by its digest.
+// commit names a complete file by its digest. It does not wait for the disk: who
+// uses a blob checks it, and one that a power failure left damaged is dropped
+// and fetched again. Names of a killed process are as good as others.
 func (c *Cache) commit(file *os.File, digest v1.Hash) error {
-	if err := file.Sync(); err != nil {
-		return diskError(err)
-	}
-	path := c.path(digest)
-	if err := os.Rename(file.Name(), path); err != nil {
-		return diskError(err)
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return folder.Sync()
+	return diskError(os.Rename(file.Name(), c.path(digest)))
 }
 
 // diskError says what to do about a full disk.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/maphash"
 	"io"
 	"os"
 
@@ -18,10 +19,10 @@ var errDamaged = errors.New("the contents do not match the digest")
 
 // resolve asks for the digest that a reference leads to.
 func (p *puller) resolve(ctx context.Context, from origin) (v1.Hash, error) {
-	if err := p.slots.Acquire(ctx, 1); err != nil {
+	if err := p.questions.Acquire(ctx, 1); err != nil {
 		return v1.Hash{}, err
 	}
-	defer p.slots.Release(1)
+	defer p.questions.Release(1)
 	return from.resolve(ctx)
 }
 
@@ -107,6 +108,9 @@ func (p *puller) download(ctx context.Context, from origin, descriptor v1.Descri
 	}
 	if err == nil {
 		err = p.commit(file, descriptor.Digest)
+		if err == nil {
+			p.sums.Store(descriptor.Digest, d.sum.Sum64())
+		}
 	}
 	if d.wrong || d.length == 0 && err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
@@ -121,6 +125,8 @@ type download struct {
 	descriptor v1.Descriptor
 	file       *os.File
 	hasher     hash.Hash
+	// sum is what the cache vouches by.
+	sum maphash.Hash
 	// length is how much of the file is there, best how much ever was.
 	length, best int64
 	// wrong says that the file is of no use.
@@ -130,7 +136,8 @@ type download struct {
 // restore takes up what an earlier process left.
 func (d *download) restore() error {
 	d.hasher = sha256.New()
-	n, err := io.Copy(d.hasher, d.file)
+	d.sum.SetSeed(d.seed)
+	n, err := io.Copy(io.MultiWriter(d.hasher, &d.sum), d.file)
 	if err != nil {
 		return err
 	}
@@ -147,6 +154,7 @@ func (d *download) reset() error {
 	d.progress.bytes(-d.length, 0)
 	d.length, d.wrong = 0, false
 	d.hasher.Reset()
+	d.sum.Reset()
 	if _, err := d.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
@@ -202,6 +210,7 @@ func (d *download) Write(content []byte) (int, error) {
 	}
 	n, err := d.file.Write(content)
 	d.hasher.Write(content[:n])
+	d.sum.Write(content[:n])
 	d.length += int64(n)
 	d.best = max(d.best, d.length)
 	d.progress.bytes(int64(n), 0)

@@ -27,7 +27,8 @@ type Event struct {
 // State is what happens to an image.
 type State string
 
-// The states of an image, in their order; an image ends as complete or failed.
+// The states of an image, in their order; an image ends as complete or failed. One
+// that is in the cache is never fetching.
 const (
 	Resolving State = "resolving"
 	Fetching  State = "fetching"

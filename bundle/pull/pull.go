@@ -6,11 +6,13 @@
 //
 // A cache is a folder with blobs/sha256/HEX for each complete blob and
 // partial/HEX.partial for each that is on its way. A blob is written to its
-// partial file, checked, synced and renamed: what is below blobs is complete
-// whatever happened. The partial file is locked while somebody writes it, so
-// that processes share a cache and each blob is fetched by one of them. What an
-// interruption left is continued by a range request, and begun again where the
-// server knows no ranges.
+// partial file, checked and renamed: what is below blobs is complete, whoever was
+// killed. Only a power failure may leave a blob that is shorter, which is fetched
+// again, or that has other contents: nobody waits for the disk, since whoever uses
+// a blob of another process checks it, and Drop removes what is damaged.
+// The partial file is locked while somebody writes it, so that processes share a
+// cache and each blob is fetched by one of them. What an interruption left is
+// continued by a range request, and begun again where the server knows no ranges.
 //
 // The time of a blob's file is when it was used last, to the hour. Prune removes
 // what was not used for long; who uses the cache holds the file "lock" shared
@@ -60,9 +62,14 @@ const (
 // DefaultParallel is how many transfers run at once if Options do not say.
 const DefaultParallel = 8
 
+// questionsPerTransfer is how many more questions may wait for their answers
+// than there are transfers.
+const questionsPerTransfer = 4
+
 // Options say how images are pulled. The zero value is ready for use.
 type Options struct {
-	// Parallel is how many transfers run at once, over all images.
+	// Parallel is how many transfers run at once, over all images. Four times as
+	// many tags are asked for.
 	Parallel int
 	// Platform is wanted of indexes; linux/amd64 if it is nil.
 	Platform *v1.Platform
@@ -149,12 +156,14 @@ func doing(err error, format string, values ...any) error {
 // puller is one call of Pull.
 type puller struct {
 	*Cache
-	options  Options
-	slots    *semaphore.Weighted
-	flights  singleflight.Group
-	progress *tracker
-	hosts    *hosts
-	space    *space
+	options Options
+	// slots are for transfers, questions for requests without contents, which
+	// only wait.
+	slots, questions *semaphore.Weighted
+	flights          singleflight.Group
+	progress         *tracker
+	hosts            *hosts
+	space            *space
 	// exports bounds how many images of daemons lie on the disk at a time.
 	exports *semaphore.Weighted
 }
@@ -185,11 +194,12 @@ func (c *Cache) Pull(ctx context.Context, requests []Request, options Options) (
 	}
 	p := &puller{
 		Cache: c, options: options,
-		slots:    semaphore.NewWeighted(int64(options.Parallel)),
-		progress: &tracker{progress: options.Progress},
-		hosts:    newHosts(options),
-		space:    space,
-		exports:  semaphore.NewWeighted(maxExports),
+		slots:     semaphore.NewWeighted(int64(options.Parallel)),
+		questions: semaphore.NewWeighted(questionsPerTransfer * int64(options.Parallel)),
+		progress:  &tracker{progress: options.Progress},
+		hosts:     newHosts(options),
+		space:     space,
+		exports:   semaphore.NewWeighted(maxExports),
 	}
 	defer p.hosts.close()
 	images, failures := make([]Image, len(requests)), make([]error, len(requests))
@@ -237,9 +247,9 @@ func (p *puller) pullImage(ctx context.Context, request Request) (Image, error) 
 	if err != nil {
 		return Image{}, doing(err, "get digest")
 	}
-	p.progress.state(request.Reference, Fetching, nil)
 	walk := &walk{puller: p, from: from, seen: map[v1.Hash]int64{}}
 	walk.image.Reference = request.Reference
+	walk.fetching = sync.OnceFunc(func() { p.progress.state(request.Reference, Fetching, nil) })
 	if err := walk.root(ctx, digest, known); err != nil {
 		return Image{}, err
 	}

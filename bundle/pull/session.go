@@ -35,17 +35,19 @@ type hosts struct {
 
 	lock     sync.Mutex
 	sessions map[string]*session
+	// plain are the hosts that were found to speak HTTP.
+	plain map[string]bool
 }
 
 func newHosts(options Options) *hosts {
 	h := &hosts{
 		secure: options.Transport, insecure: options.Transport, keychain: options.Keychain, mirrors: options.Mirrors,
-		hosts: options.Insecure, retry: options.Retry, sessions: map[string]*session{},
+		hosts: options.Insecure, retry: options.Retry, sessions: map[string]*session{}, plain: map[string]bool{},
 	}
 	if options.Transport == nil {
 		secure := &http.Transport{
 			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, DisableCompression: true,
-			MaxIdleConnsPerHost: options.Parallel, TLSHandshakeTimeout: 30 * time.Second,
+			MaxIdleConnsPerHost: (1 + questionsPerTransfer) * options.Parallel, TLSHandshakeTimeout: 30 * time.Second,
 			ResponseHeaderTimeout: stall, IdleConnTimeout: stall,
 		}
 		insecure := secure.Clone()
@@ -91,7 +93,7 @@ func (h *hosts) session(full string) (*session, error) {
 	if known, ok := h.sessions[full]; ok {
 		return known, nil
 	}
-	s := &session{hosts: h, repository: repository, base: h.secure, scheme: "https"}
+	s := &session{hosts: h, repository: repository, base: h.secure}
 	if slices.Contains(h.hosts, repository.RegistryStr()) || slices.Contains(h.hosts, "*") {
 		s.base = h.insecure
 		if s.repository, err = name.NewRepository(full, name.Insecure); err != nil {
@@ -109,9 +111,7 @@ type session struct {
 	repository name.Repository
 	base       http.RoundTripper
 
-	lock sync.Mutex
-	// scheme is https, or http where it was found out that it must be.
-	scheme string
+	lock   sync.Mutex
 	client *http.Client // not nil when logged in
 }
 
@@ -163,10 +163,14 @@ func (s *session) send(ctx context.Context, method, path, accept string, wanted 
 	return answer(client, request)
 }
 
+// currentScheme is https, or http where it was found out that it must be.
 func (s *session) currentScheme() string {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	return s.scheme
+	s.hosts.lock.Lock()
+	defer s.hosts.lock.Unlock()
+	if s.hosts.plain[s.repository.RegistryStr()] && s.repository.Scheme() == "http" {
+		return "http"
+	}
+	return "https"
 }
 
 func (s *session) current() (client *http.Client, loggedIn bool) {
@@ -183,9 +187,9 @@ func (s *session) downgrade(err error) bool {
 	if !strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		return false
 	}
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	s.scheme = "http"
+	s.hosts.lock.Lock()
+	defer s.hosts.lock.Unlock()
+	s.hosts.plain[s.repository.RegistryStr()] = true
 	return true
 }
 

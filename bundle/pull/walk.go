@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,8 @@ type walk struct {
 	from  origin
 	image Image
 	seen  map[v1.Hash]int64
+	// fetching tells, once, that something of the image is not in the cache.
+	fetching func()
 	// blobs are configurations and layers, which need not be here to go on.
 	blobs []v1.Descriptor
 }
@@ -37,6 +40,9 @@ func (w *walk) root(ctx context.Context, digest v1.Hash, known func()) error {
 	missing := slices.DeleteFunc(w.blobs, w.has)
 	for _, blob := range missing {
 		w.space.reserve(blob, w.begun(blob))
+	}
+	if len(missing) > 0 {
+		w.fetching()
 	}
 	known()
 	if err := w.space.wait(ctx); err != nil {
@@ -75,6 +81,9 @@ func (w *walk) descend(ctx context.Context, descriptor v1.Descriptor, depth int)
 	}
 	if size, ok := w.seen[descriptor.Digest]; ok && size == descriptor.Size {
 		return nil
+	}
+	if _, err := os.Stat(w.path(descriptor.Digest)); err != nil {
+		w.fetching()
 	}
 	content, err := w.manifest(ctx, w.from, descriptor.Digest)
 	if err != nil {
