@@ -87,17 +87,16 @@ func (s *statusDisplay) run(command *cobra.Command, _ []string) error {
 }
 
 func (s *statusDisplay) printToken(command *cobra.Command, p paths.Paths) error {
-	token, err := status.Token(p)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := node.Read(p); errors.Is(err, fs.ErrNotExist) {
-			return cli.WithHint(status.ErrNotInstalled, "install one with 'gravity install', or name the state folder with --state-dir")
-		}
+	n, err := status.Node(command.Context(), p, s.operations())
+	if err != nil {
+		return needsRoot(err)
 	}
+	token, err := status.Token(p)
 	if err != nil {
 		return needsRoot(err)
 	}
 	if s.format == cli.FormatJSON {
-		return cli.PrintJSON(command.OutOrStdout(), report.StatusToken{Token: token, Type: "expand"})
+		return cli.PrintJSON(command.OutOrStdout(), report.StatusToken{Token: token, Type: status.TokenType, SiteDomain: n.Cluster})
 	}
 	_, err = fmt.Fprint(command.OutOrStdout(), token)
 	return err

@@ -160,4 +160,3 @@ func TestApplication(t *testing.T) {
 		t.Errorf("a node that is no master asks: %v", err)
 	}
 }
-

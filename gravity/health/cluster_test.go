@@ -21,7 +21,7 @@ import (
 func base64(content []byte) string { return encoding.StdEncoding.EncodeToString(content) }
 
 // serveAPI gives a node an API server with some objects, by their paths.
-func serveAPI(t *testing.T, p paths.Paths, handler http.HandlerFunc) *httptest.Server {
+func serveAPI(t *testing.T, p paths.Paths, handler http.HandlerFunc) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -31,7 +31,6 @@ func serveAPI(t *testing.T, p paths.Paths, handler http.HandlerFunc) *httptest.S
 	write(t, p.KubernetesFile("admin.conf"), `{"apiVersion":"v1","kind":"Config","current-context":"c",
 		"clusters":[{"name":"k","cluster":{"server":"`+server.URL+`"}}],"users":[{"name":"u","user":{}}],
 		"contexts":[{"name":"c","context":{"cluster":"k","user":"u"}}]}`)
-	return server
 }
 
 func TestNodeStatus(t *testing.T) {

@@ -101,7 +101,8 @@ func TestHistoryIsBounded(t *testing.T) {
 func TestFailing(t *testing.T) {
 	events := []report.HealthEvent{
 		event(0, ProbeFailed, "dns"), event(0, ProbeFailed, "etcd-healthz"), event(0, NodeDegraded, ""), event(1, ProbeSucceeded, "dns"),
-		{Time: noon, Type: ProbeFailed, Node: "node-2", Checker: "kubelet"}, {Time: noon, Type: ClusterDegraded},
+		{Time: noon, Type: ProbeFailed, Node: "node-2", Checker: "kubelet"},
+		{Time: noon, Type: ClusterDegraded},
 	}
 	want := map[string]bool{"": true, "dns": false, "etcd-healthz": true}
 	if diff := cmp.Diff(want, failing(events, "node-1")); diff != "" {

@@ -7,7 +7,7 @@ func watch(folder string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	defer unix.Close(fd)
 	_, err = unix.InotifyAddWatch(fd, folder, unix.IN_DELETE_SELF)
 	return err
 }

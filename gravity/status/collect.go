@@ -71,7 +71,7 @@ func Collect(ctx context.Context, p paths.Paths, store operation.Store) (*report
 		Domain:      n.Cluster, State: health.StateActive, SystemStatus: report.SystemRunning,
 		ClientVersion: report.StatusVersion{Edition: edition, Version: own.Version, GitCommit: own.Commit},
 		ServerVersion: report.StatusVersion{Edition: edition},
-		Token:         report.StatusToken{Type: "expand", SiteDomain: n.Cluster},
+		Token:         report.StatusToken{Type: TokenType, SiteDomain: n.Cluster},
 		Endpoints: report.StatusEndpoints{
 			Applications: []report.StatusApplicationEndpoints{},
 			Cluster:      report.StatusClusterEndpoints{AuthGateway: []string{}, UI: []string{}, Kubernetes: []string{}},
@@ -99,6 +99,9 @@ func Collect(ctx context.Context, p paths.Paths, store operation.Store) (*report
 
 const edition = "open-source"
 
+// TokenType is the type of the token by which nodes join, as it always was.
+const TokenType = "expand"
+
 // Token is that by which nodes join.
 func Token(p paths.Paths) (string, error) {
 	content, err := os.ReadFile(p.Token())
@@ -106,6 +109,15 @@ func Token(p paths.Paths) (string, error) {
 		return "", fmt.Errorf("the join token is kept on masters: %w", err)
 	}
 	return strings.TrimSpace(string(content)), nil
+}
+
+// Node is what this node is, or is becoming. ErrNotInstalled if it is nothing.
+func Node(ctx context.Context, p paths.Paths, store operation.Store) (*node.Node, error) {
+	operations, err := operation.All(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	return readNode(p, operations)
 }
 
 // readNode is what this node is, or is becoming.
@@ -176,7 +188,7 @@ func (c *collector) askCluster(ctx context.Context) error {
 	}
 	state, err := health.ReadState(ctx, client)
 	if err != nil && len(cluster.ActiveOperations) > 0 {
-		return nil //nolint:nilerr // an installation writes it at its end
+		return nil // an installation writes it at its end
 	}
 	if err != nil {
 		return err

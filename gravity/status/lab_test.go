@@ -141,8 +141,13 @@ func TestStatus(t *testing.T) {
 		name string
 		run  func(context.Context, *testing.T, node)
 	}{
-		{"text", checkText}, {"endpoint", checkEndpoint}, {"containerd", checkContainerd}, {"units", checkUnits},
-		{"etcd", checkEtcd}, {"agent and hook", checkAgent}, {"history", checkHistory},
+		{"text", checkText},
+		{"endpoint", checkEndpoint},
+		{"containerd", checkContainerd},
+		{"units", checkUnits},
+		{"etcd", checkEtcd},
+		{"agent and hook", checkAgent},
+		{"history", checkHistory},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(ctx, t, n) }) {
 			installtest.Diagnose(t, n.Machine)

@@ -223,13 +223,13 @@ func Event(event report.HealthEvent) string {
 	if title == "" {
 		title = event.Type
 	}
-	text := fmt.Sprintf("%s %-20s", event.Time.UTC().Format(time.RFC3339), "["+title+"]")
+	var fields strings.Builder
 	for _, field := range []struct{ name, value string }{{"node", event.Node}, {"checker", event.Checker}} {
 		if field.value != "" {
-			text += fmt.Sprintf("%s=%s ", field.name, field.value)
+			fmt.Fprintf(&fields, " %s=%s", field.name, field.value)
 		}
 	}
-	return strings.TrimRight(text, " ")
+	return strings.TrimRight(fmt.Sprintf("%s %-19s%s", event.Time.UTC().Format(time.RFC3339), "["+title+"]", &fields), " ")
 }
 
 // oneLine keeps control characters of errors away from terminals.

@@ -17,8 +17,6 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation/disk"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
 )
@@ -200,26 +198,5 @@ func TestOperation(t *testing.T) {
 		if active := test.state == "installing"; (len(cluster.ActiveOperations) == 1) != active || !cluster.Created.Equal(created) {
 			t.Errorf("%s: active operations are %+v", test.name, cluster.ActiveOperations)
 		}
-	}
-}
-
-// TestCollectWithoutCluster wants an error where nothing is installed, and what
-// is known of a node where nobody answers.
-func TestCollectWithoutCluster(t *testing.T) {
-	p := paths.Paths{Root: t.TempDir()}
-	store := disk.New(filepath.Join(p.Root, "operations"))
-	if _, err := Collect(t.Context(), p, store); !errors.Is(err, ErrNotInstalled) || cli.ExitCode(err) != 1 || len(cli.Hints(err)) == 0 {
-		t.Errorf("nothing is installed: %v", err)
-	}
-	if err := store.Create(t.Context(), installPlan(t)); err != nil {
-		t.Fatal(err)
-	}
-	s, err := Collect(t.Context(), p, store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Cluster.State != "installing" || s.Cluster.Domain != "example" || s.Cluster.SystemStatus != report.SystemDegraded || Healthy(s) ||
-		s.Error == "" || len(s.LocalChecks) == 0 || s.Cluster.Nodes[0].Hostname != "node-1" || s.Cluster.Nodes[0].Status != nodeDegraded {
-		t.Errorf("%+v", s)
 	}
 }
