@@ -10,11 +10,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
@@ -24,18 +22,6 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
-)
-
-// The ConfigMap that has the state of the cluster, and its values.
-const (
-	ClusterNamespace = "gravity-system"
-	ClusterName      = "cluster"
-
-	StateActive   = "active"
-	StateDegraded = "degraded"
-	// ReasonStatusCheck is why the state is degraded when the application's hook
-	// says so (S40).
-	ReasonStatusCheck = "status_check_failed"
 )
 
 // ApplicationInterval is how often the application is asked how it is (S39).
@@ -88,7 +74,7 @@ func (a *Application) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if state["state"] != StateActive && state["state"] != StateDegraded {
+	if state.State != StateActive && state.State != StateDegraded {
 		return nil
 	}
 	failed := ""
@@ -114,7 +100,7 @@ func (a *Application) logFile(job string) string {
 }
 
 // hook is the status hook of the application, nil if it has none.
-func (a *Application) hook(n *node.Node, state map[string]string) (*hook.Hook, error) {
+func (a *Application) hook(n *node.Node, state *State) (*hook.Hook, error) {
 	folder := a.Paths.Application(n.Application, n.Version)
 	content, err := os.ReadFile(filepath.Join(folder, bundle.NameManifest))
 	if err != nil {
@@ -132,19 +118,17 @@ func (a *Application) hook(n *node.Node, state map[string]string) (*hook.Hook, e
 	if err != nil {
 		return nil, err
 	}
-	user, _ := strconv.ParseInt(state["service_uid"], 10, 64)
-	group, _ := strconv.ParseInt(state["service_gid"], 10, 64)
 	return &hook.Hook{
 		ID: applicationCheck, Name: manifest.HookStatus, Job: string(found.Job), Application: n.Application, Version: n.Version,
 		Cluster: n.Cluster, Resources: filepath.Join(paths.Inside, inside), Node: n.Name,
-		ServiceUser: user, ServiceGroup: group, Deadline: ApplicationInterval, Transient: true,
+		ServiceUser: state.ServiceUser, ServiceGroup: state.ServiceGroup, Deadline: ApplicationInterval, Transient: true,
 	}, nil
 }
 
 // record tells the cluster and the history what has changed.
-func (a *Application) record(ctx context.Context, client *kube.Client, state map[string]string, failed string) error {
-	wasFailed := state["state"] == StateDegraded
-	if (failed != "") == wasFailed && state["message"] == failed {
+func (a *Application) record(ctx context.Context, client *kube.Client, state *State, failed string) error {
+	wasFailed := state.State == StateDegraded
+	if (failed != "") == wasFailed && state.Message == failed {
 		return nil
 	}
 	wanted := map[string]any{"state": StateActive, "reason": nil, "message": nil}
@@ -153,11 +137,12 @@ func (a *Application) record(ctx context.Context, client *kube.Client, state map
 		wanted = map[string]any{"state": StateDegraded, "reason": ReasonStatusCheck, "message": failed}
 		event.Type, event.Error = ClusterDegraded, failed
 	}
-	content, err := json.Marshal(map[string]any{"data": wanted})
+	// An operation that began meanwhile has changed the state; it stays.
+	content, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": state.version}, "data": wanted})
 	if err != nil {
 		return err
 	}
-	_, err = client.Resource(kube.ConfigMaps, ClusterNamespace).Patch(ctx, ClusterName, types.MergePatchType, content,
+	_, err = client.Resource(kube.ConfigMaps, clusterNamespace).Patch(ctx, clusterName, types.MergePatchType, content,
 		metav1.PatchOptions{FieldManager: kube.Manager})
 	if err != nil {
 		return fmt.Errorf("record the state of the cluster: %w", err)
@@ -166,22 +151,4 @@ func (a *Application) record(ctx context.Context, client *kube.Client, state map
 		return nil
 	}
 	return a.History.Append(event)
-}
-
-// ReadState reads what the cluster knows of itself: name, state, reason,
-// message, application, version, runtime and created among it.
-func ReadState(ctx context.Context, client *kube.Client) (map[string]string, error) {
-	object, err := client.Resource(kube.ConfigMaps, ClusterNamespace).Get(ctx, ClusterName, metav1.GetOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("read the state of the cluster: %w", err)
-	}
-	data, _, err := unstructured.NestedStringMap(object.Object, "data")
-	if err != nil {
-		return nil, fmt.Errorf("read the state of the cluster: %w", err)
-	}
-	if data == nil {
-		data = make(map[string]string)
-	}
-	data["created"] = object.GetCreationTimestamp().UTC().Format(time.RFC3339)
-	return data, nil
 }

@@ -43,6 +43,9 @@ type jobServer struct {
 	job    map[string]any
 	ran    int
 	writes int
+	// left counts jobs that nobody has removed, busy refuses changes of the state.
+	left int
+	busy bool
 }
 
 func (s *jobServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -58,9 +61,17 @@ func (s *jobServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /api/v1/namespaces/gravity-system/configmaps/cluster":
 		answer = s.configMap()
 	case "PATCH /api/v1/namespaces/gravity-system/configmaps/cluster":
-		var patch struct{ Data map[string]*string }
-		if err := json.Unmarshal(body, &patch); err != nil {
-			s.t.Error(err)
+		var patch struct {
+			Metadata struct{ ResourceVersion string }
+			Data     map[string]*string
+		}
+		if err := json.Unmarshal(body, &patch); err != nil || patch.Metadata.ResourceVersion != "7" {
+			s.t.Errorf("the patch is %s, %v", body, err)
+		}
+		if s.busy {
+			w.WriteHeader(http.StatusConflict)
+			answer = map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "Conflict", "code": 409}
+			break
 		}
 		for name, value := range patch.Data {
 			if delete(s.state, name); value != nil {
@@ -75,6 +86,7 @@ func (s *jobServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.t.Error(err)
 		}
 		s.ran++
+		s.left++
 		answer = s.job
 	case "GET " + jobs + "/shop-status-check":
 		kind := "Complete"
@@ -86,6 +98,7 @@ func (s *jobServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}}
 		answer = s.job
 	case "DELETE " + jobs + "/shop-status-check":
+		s.left--
 		answer = map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Success"}
 	default:
 		if !strings.HasSuffix(call, "/pods") {
@@ -98,7 +111,7 @@ func (s *jobServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *jobServer) configMap() map[string]any {
-	return map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "cluster"}, "data": s.state}
+	return map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "cluster", "resourceVersion": "7"}, "data": s.state}
 }
 
 // TestApplication follows an application that is well, fails and recovers.
@@ -131,8 +144,8 @@ func TestApplication(t *testing.T) {
 		if err := a.Check(t.Context()); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		if server.state["state"] != state || server.state["reason"] != reason || server.ran != ran || server.writes != writes {
-			t.Errorf("%s: state %v, %d runs, %d writes", what, server.state, server.ran, server.writes)
+		if server.state["state"] != state || server.state["reason"] != reason || server.ran != ran || server.writes != writes || server.left != 0 {
+			t.Errorf("%s: state %v, %d runs, %d writes, %d jobs left", what, server.state, server.ran, server.writes, server.left)
 		}
 		if got := story(t, p.History()); got != events {
 			t.Errorf("%s: the history is %q, want %q", what, got, events)
@@ -143,6 +156,11 @@ func TestApplication(t *testing.T) {
 		!strings.Contains(string(content), `"activeDeadlineSeconds":60`) {
 		t.Errorf("the job is %s, %v", content, err)
 	}
+	server.fails, server.busy = true, true
+	if err := a.Check(t.Context()); err == nil || server.state["state"] != "active" {
+		t.Errorf("the state changed meanwhile: %v, %v", server.state, err)
+	}
+	server.busy, server.ran = false, 1
 	step("fails", func() { server.fails = true }, "degraded", "status_check_failed", "cluster_degraded", 2, 1)
 	if message := server.state["message"]; !strings.Contains(message, "hook status: BackoffLimitExceeded: too often") {
 		t.Errorf("the message is %q", message)

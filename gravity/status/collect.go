@@ -193,10 +193,10 @@ func (c *collector) askCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cluster.State = cmp.Or(state["state"], cluster.State)
-	cluster.Reason, cluster.Message = state["reason"], state["message"]
+	cluster.State = cmp.Or(state.State, cluster.State)
+	cluster.Reason, cluster.Message = state.Reason, state.Message
 	if cluster.Created.IsZero() {
-		cluster.Created, _ = time.Parse(time.RFC3339, state["created"])
+		cluster.Created = state.Created
 	}
 	endpoints, err := install.Endpoints(ctx, c.paths)
 	if err != nil {

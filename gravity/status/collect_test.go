@@ -75,7 +75,7 @@ func TestAskCluster(t *testing.T) {
 	p := installed(t, map[string]string{
 		"/api/v1/nodes": apiNodes,
 		"/api/v1/namespaces/gravity-system/configmaps/cluster": `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"creationTimestamp":"2017-05-02T16:21:00Z"},
-			"data":{"state":"degraded","reason":"status_check_failed","message":"hook status: exit code 1"}}`,
+			"data":{"state":"degraded","reason":"status_check_failed","message":"hook status: exit code 1","service_uid":"1000","service_gid":"1000"}}`,
 		"/api/v1/namespaces/default/services": `{"apiVersion":"v1","kind":"ServiceList","items":[
 			{"apiVersion":"v1","kind":"Service","metadata":{"name":"shop"},"spec":{"ports":[{"port":80,"nodePort":30080}]}}]}`,
 	})
