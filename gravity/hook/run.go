@@ -47,7 +47,7 @@ func (r *Runner) Run(ctx context.Context, h *Hook) error {
 		return fmt.Errorf("hook %s: %w", h.Name, err)
 	}
 	defer log.Close()
-	run := &run{client: r.Client, job: job, jobs: r.Client.Resource(kube.Jobs, job.GetNamespace()), followed: make(map[string]bool)}
+	run := &run{client: r.Client, job: job, transient: h.Transient, jobs: r.Client.Resource(kube.Jobs, job.GetNamespace()), followed: make(map[string]bool)}
 	run.output = &lockedWriter{writer: log}
 	if r.Output != nil {
 		run.output.writer = io.MultiWriter(log, r.Output)
@@ -77,6 +77,8 @@ type run struct {
 	job    *unstructured.Unstructured
 	jobs   dynamic.ResourceInterface
 	output *lockedWriter
+	// transient is Hook.Transient.
+	transient bool
 
 	followers sync.WaitGroup
 	followed  map[string]bool
@@ -121,7 +123,8 @@ func (r *run) remove(ctx context.Context) error {
 }
 
 // wait follows the logs until the job has ended. One that has succeeded stays
-// for a day, so that a run that is resumed finds it; one that failed goes.
+// for a day, so that a run that is resumed finds it, unless it is transient; one
+// that failed goes.
 func (r *run) wait(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
 	defer r.followers.Wait()
@@ -152,8 +155,11 @@ func (r *run) wait(ctx context.Context) error {
 	}
 }
 
-// keep lets Kubernetes remove the job after a day.
+// keep lets Kubernetes remove the job after a day, unless it is transient.
 func (r *run) keep(ctx context.Context) error {
+	if r.transient {
+		return r.remove(ctx)
+	}
 	_, err := r.jobs.Patch(ctx, r.job.GetName(), "application/merge-patch+json",
 		[]byte(`{"spec":{"ttlSecondsAfterFinished":86400}}`), metav1.PatchOptions{FieldManager: kube.Manager})
 	if apierrors.IsNotFound(err) {

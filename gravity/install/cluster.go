@@ -232,6 +232,7 @@ func (e *election) Execute(ctx context.Context) error {
 		"data": map[string]any{
 			"name": n.Cluster, "state": "active", "application": n.Application, "version": n.Version,
 			"runtime": n.Runtime, "bundle": e.settings.Digest,
+			"service_uid": fmt.Sprint(e.settings.ServiceUser), "service_gid": fmt.Sprint(e.settings.ServiceGroup),
 		},
 	}})
 }

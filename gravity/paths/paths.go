@@ -141,6 +141,9 @@ func (p Paths) Containerd() string { return p.join("containerd") }
 // Masters lists the addresses that the balancer spreads connections over.
 func (p Paths) Masters() string { return p.join("agent", "masters.json") }
 
+// History is the file with the history of the node's health.
+func (p Paths) History() string { return p.join("agent", "history.jsonl") }
+
 // Own lists everything that Gravity makes in the state folder.
 func (p Paths) Own() []string {
 	var own []string
