@@ -34,7 +34,7 @@ up() {
 	node 'mkdir -p /root/ledger && tar -xf /root/ledger.tar -C /root/ledger && cd /root/ledger && ./install --cluster=demo'
 
 	say "The cluster"
-	node gravity status || true
+	node gravity status
 	node kubectl get nodes,pods -A
 
 	say "The application: write a row, and list all rows"
