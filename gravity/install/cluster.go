@@ -2,7 +2,6 @@ package install
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,17 +15,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/access"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 )
 
-//go:embed manifests/rbac.yaml
-var rbacDocuments []byte
-
-//go:embed manifests/admin.yaml
-var adminDocuments []byte
-
-// rbac makes roles, groups and pod security policies.
+// rbac makes roles, groups and the policy of pods.
 type rbac struct{ inCluster }
 
 func (r *rbac) Execute(ctx context.Context) error {
@@ -34,12 +28,27 @@ func (r *rbac) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.settings.AdminServiceAccounts {
-		if err := client.Apply(ctx, adminDocuments); err != nil {
-			return err
-		}
+	return access.Apply(ctx, client, access.Options{AdminServiceAccounts: r.settings.AdminServiceAccounts})
+}
+
+// apiAnswer is how long a rollback waits for an API server.
+const apiAnswer = 10 * time.Second
+
+// Rollback removes what was made. Without an API server it is left to the
+// rollback of the control plane, which must not be kept from it.
+func (r *rbac) Rollback(ctx context.Context) error {
+	if _, err := os.Stat(r.paths.KubernetesFile("admin.conf")); err != nil {
+		return nil //nolint:nilerr // there is no cluster
 	}
-	return client.Apply(ctx, rbacDocuments)
+	client, err := r.client()
+	if err != nil {
+		return err
+	}
+	if err := kube.Wait(ctx, apiAnswer, "the API server", client.Ready); err != nil {
+		r.log.Warn("roles and policies stay in the cluster", "error", err)
+		return nil
+	}
+	return access.Remove(ctx, client)
 }
 
 // coredns configures the cluster's DNS.
@@ -95,21 +104,6 @@ func corefile(leader netip.Addr, resolvers []netip.Addr, zones map[string][]neti
 		text.WriteString("\n}\n")
 	}
 	return text.String()
-}
-
-// resources makes what the user gave.
-type resources struct{ inCluster }
-
-func (r *resources) Execute(ctx context.Context) error {
-	client, err := r.client()
-	if err != nil {
-		return err
-	}
-	content, err := os.ReadFile(r.settings.Resources)
-	if err != nil {
-		return err
-	}
-	return client.Apply(ctx, content)
 }
 
 // overlay makes the network between pods.
@@ -228,7 +222,7 @@ func (e *election) Execute(ctx context.Context) error {
 	n := e.settings.Node
 	return client.ApplyObject(ctx, &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ConfigMap",
-		"metadata": map[string]any{"name": "cluster", "namespace": "gravity-system"},
+		"metadata": map[string]any{"name": "cluster", "namespace": access.Namespace},
 		"data": map[string]any{
 			"name": n.Cluster, "state": "active", "application": n.Application, "version": n.Version,
 			"runtime": n.Runtime, "bundle": e.settings.Digest,
