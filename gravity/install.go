@@ -397,9 +397,10 @@ func mounts(m *manifest.Manifest, role string, named []string) ([]node.Mount, er
 		if _, err := os.Stat(source); err != nil && volume.SkipIfMissing {
 			continue
 		}
-		if volume.TargetPath != "" {
-			list = append(list, node.Mount{Source: source, Target: string(volume.TargetPath), Recursive: volume.Recursive})
-		}
+		list = append(list, node.Mount{
+			Source: source, Target: string(volume.TargetPath), Recursive: volume.Recursive,
+			Create: volume.CreateIfMissing, Mode: uint32(volume.Mode), UID: volume.UID, GID: volume.GID,
+		})
 	}
 	for name := range sources {
 		return nil, cli.Usagef("--mount: node profile %s has no volume %q", role, name)

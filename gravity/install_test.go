@@ -36,13 +36,16 @@ func TestParseZones(t *testing.T) {
 func TestMounts(t *testing.T) {
 	there := t.TempDir()
 	m := &manifest.Manifest{NodeProfiles: []manifest.NodeProfile{{Name: "db", Requirements: manifest.Requirements{Volumes: []manifest.Volume{
-		{Path: "/data", Name: "data", TargetPath: "/ext/data", Recursive: true},
+		{Path: "/data", Name: "data", TargetPath: "/ext/data", Recursive: true, CreateIfMissing: true, Mode: 0o750, UID: new(7)},
 		{Path: manifest.Path(there), TargetPath: "/ext/there", SkipIfMissing: true},
 		{Path: manifest.Path(filepath.Join(there, "missing")), TargetPath: "/ext/missing", SkipIfMissing: true},
-		{Path: "/only/checked"},
+		{Path: "/without/target"},
 	}}}}}
 	got, err := mounts(m, "db", []string{"data:/mnt/big"})
-	want := []node.Mount{{Source: "/mnt/big", Target: "/ext/data", Recursive: true}, {Source: there, Target: "/ext/there"}}
+	want := []node.Mount{
+		{Source: "/mnt/big", Target: "/ext/data", Recursive: true, Create: true, Mode: 0o750, UID: new(7)},
+		{Source: there, Target: "/ext/there"}, {Source: "/without/target"},
+	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

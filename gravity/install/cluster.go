@@ -4,19 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/access"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 )
 
@@ -49,61 +44,6 @@ func (r *rbac) Rollback(ctx context.Context) error {
 		return nil
 	}
 	return access.Remove(ctx, client)
-}
-
-// coredns configures the cluster's DNS.
-type coredns struct{ inCluster }
-
-func (c *coredns) Execute(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	resolvers, _ := container.HostResolvers()
-	return client.ApplyObject(ctx, &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "ConfigMap",
-		"metadata": map[string]any{"name": "coredns", "namespace": "kube-system"},
-		"data":     map[string]any{"Corefile": corefile(c.settings.Node.Address, resolvers, c.settings.DNSZones)},
-	}})
-}
-
-// corefile is the configuration of the cluster's DNS: names of other domains go
-// to the host's resolvers (S116), those of zones to resolvers of their own.
-func corefile(leader netip.Addr, resolvers []netip.Addr, zones map[string][]netip.AddrPort) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, `.:53 {
-    errors
-    health {
-       lameduck 5s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    hosts {
-       %s leader.telekube.local registry.local
-       fallthrough
-    }
-    prometheus :9153
-`, leader)
-	if len(resolvers) > 0 {
-		text.WriteString("    forward .")
-		for _, resolver := range resolvers {
-			fmt.Fprintf(&text, " %s", resolver)
-		}
-		text.WriteString(" {\n       max_concurrent 1000\n    }\n")
-	}
-	text.WriteString("    cache 30 {\n       disable success cluster.local\n       disable denial cluster.local\n    }\n    loop\n    reload\n    loadbalance\n}\n")
-	for _, zone := range slices.Sorted(maps.Keys(zones)) {
-		fmt.Fprintf(&text, "%s:53 {\n    errors\n    cache 30\n    forward .", zone)
-		for _, resolver := range zones[zone] {
-			fmt.Fprintf(&text, " %s", resolver)
-		}
-		text.WriteString("\n}\n")
-	}
-	return text.String()
 }
 
 // overlay makes the network between pods.

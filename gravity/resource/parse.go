@@ -75,7 +75,7 @@ func Parse(name string, content []byte) (*File, error) {
 		}
 		if err != nil {
 			// What follows cannot be read.
-			return nil, errors.Join(append(problems, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: ")))...)
+			return nil, errors.Join(append(problems, syntax(name, err))...)
 		}
 		if empty(&node) {
 			continue
@@ -85,6 +85,16 @@ func Parse(name string, content []byte) (*File, error) {
 			problems = append(problems, at(name, root.Line, err))
 		}
 	}
+}
+
+// syntax is an error of the YAML library, which tells the line itself.
+func syntax(name string, err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	err = fmt.Errorf("%s: %s", name, text)
+	if strings.Contains(text, "cannot start any token") {
+		return cli.WithHint(err, "text that begins with @ or a backquote needs quotes")
+	}
+	return err
 }
 
 // at adds the place to an error whose hints stay.
@@ -155,8 +165,8 @@ func (f *File) addObjects(node *yaml.Node, head header) error {
 		return fmt.Errorf("%s: it is no object of Kubernetes", head.Kind)
 	}
 	for _, object := range objects {
-		if object.GetName() == "" {
-			return fmt.Errorf("%s: metadata.name is missing", cmp.Or(object.GetKind(), head.Kind))
+		if object.GetAPIVersion() == "" || object.GetKind() == "" || object.GetName() == "" {
+			return fmt.Errorf("%s: an object has no apiVersion, kind or metadata.name", cmp.Or(object.GetKind(), head.Kind))
 		}
 	}
 	f.Kubernetes = append(f.Kubernetes, objects...)
