@@ -46,6 +46,10 @@ func (c *Container) Prepare(n *node.Node) error {
 			return err
 		}
 	}
+	// rsyslog's working directory, which its package makes when it is installed.
+	if err := os.MkdirAll(filepath.Join(p.Rootfs(n.Runtime), "var/lib/rsyslog"), 0o700); err != nil {
+		return err
+	}
 	for _, mount := range n.Mounts {
 		if err := mount.Ensure(); err != nil {
 			return err

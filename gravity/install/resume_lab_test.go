@@ -111,7 +111,7 @@ func cutPower(ctx context.Context, t *testing.T, machine *lab.Machine, command s
 	if err := machine.Kill(ctx); err != nil {
 		t.Fatal(err)
 	}
-	<-done
+	t.Logf("the installer ended: %v", <-done)
 	if err := machine.Start(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,15 @@ import (
 const layoutVariable = "GRAVITY_RUNTIMES"
 
 // Version is the runtime that is installed: the newest.
-const Version = "1.37.2"
+var Version = newest()
+
+func newest() string {
+	catalogue, err := runtime.Releases()
+	if err != nil {
+		panic(err) // it is compiled in, and has tests
+	}
+	return catalogue.Releases[0].Version
+}
 
 // Application describes the bundle to make.
 type Application struct {
@@ -72,14 +80,7 @@ func Program(t *testing.T) string {
 // Bundle writes a bundle with the newest runtime and returns its path.
 func Bundle(t *testing.T, program string, application Application) string {
 	t.Helper()
-	layout := os.Getenv(layoutVariable)
-	if layout == "" {
-		cache, err := cachedir.Path("runtimes")
-		if err != nil {
-			t.Fatal(err)
-		}
-		layout = filepath.Join(cache, "layout")
-	}
+	layout := layoutFolder(t)
 	var index v1.IndexManifest
 	content, err := os.ReadFile(filepath.Join(layout, "index.json"))
 	if err != nil {
@@ -118,6 +119,18 @@ func Bundle(t *testing.T, program string, application Application) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func layoutFolder(t *testing.T) string {
+	t.Helper()
+	if folder := os.Getenv(layoutVariable); folder != "" {
+		return folder
+	}
+	cache, err := cachedir.Path("runtimes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(cache, "layout")
 }
 
 func folder(t *testing.T, made bundle.Memory, files map[string]string) *v1.Descriptor {
