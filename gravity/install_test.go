@@ -44,7 +44,8 @@ func TestMounts(t *testing.T) {
 	got, err := mounts(m, "db", []string{"data:/mnt/big"})
 	want := []node.Mount{
 		{Source: "/mnt/big", Target: "/ext/data", Recursive: true, Create: true, Mode: 0o750, UID: new(7)},
-		{Source: there, Target: "/ext/there"}, {Source: "/without/target"},
+		{Source: there, Target: "/ext/there"},
+		{Source: "/without/target"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)

@@ -69,8 +69,10 @@ func checkPods(ctx context.Context, t *testing.T, machine *lab.Machine) {
 		{"privileged", `"securityContext":{"runAsUser":1000,"privileged":true}`, "", restricted, "privileged is forbidden in container a"},
 		{"host folder", nonRoot, `"volumes":[{"name":"root","hostPath":{"path":"/"}}]`, restricted, "hostPath is forbidden in volume root"},
 		{"of no group and root", `"stdin":false`, `"hostNetwork":true`, user, "container a; hostNetwork is forbidden"},
-		{"privileged group", `"securityContext":{"privileged":true,"capabilities":{"add":["SYS_ADMIN"]}}`,
-			`"hostNetwork":true,"hostPID":true,"volumes":[{"name":"root","hostPath":{"path":"/"}}]`, privileged, ""},
+		{
+			"privileged group", `"securityContext":{"privileged":true,"capabilities":{"add":["SYS_ADMIN"]}}`,
+			`"hostNetwork":true,"hostPID":true,"volumes":[{"name":"root","hostPath":{"path":"/"}}]`, privileged, "",
+		},
 	} {
 		fields := test.pod
 		if fields != "" {
@@ -129,8 +131,10 @@ func checkRoles(ctx context.Context, t *testing.T, machine *lab.Machine) {
 		equal(ctx, t, machine, "kubectl auth can-i "+test.what+" "+test.who+" 2>/dev/null || true", test.want)
 	}
 	for _, test := range []struct{ group, policy, want string }{
-		{"restricted-psp-users", "restricted", "true"}, {"restricted-psp-users", "privileged", "false"},
-		{"privileged-psp-users", "restricted", "true"}, {"privileged-psp-users", "privileged", "true"},
+		{"restricted-psp-users", "restricted", "true"},
+		{"restricted-psp-users", "privileged", "false"},
+		{"privileged-psp-users", "restricted", "true"},
+		{"privileged-psp-users", "privileged", "true"},
 		{"admin", "privileged", "false"},
 	} {
 		review := fmt.Sprintf(`{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","spec":{"user":"a","groups":["%s"],`+

@@ -82,7 +82,7 @@ func Parse(name string, content []byte) (*File, error) {
 		}
 		root := node.Content[0]
 		if err := file.add(root); err != nil {
-			problems = append(problems, at(name, root.Line, err))
+			problems = append(problems, fmt.Errorf("%s: line %d: %w", name, root.Line, err))
 		}
 	}
 }
@@ -95,16 +95,6 @@ func syntax(name string, err error) error {
 		return cli.WithHint(err, "text that begins with @ or a backquote needs quotes")
 	}
 	return err
-}
-
-// at adds the place to an error whose hints stay.
-func at(name string, line int, err error) error {
-	placed := fmt.Errorf("%s: line %d: %w", name, line, err)
-	var known *cli.Error
-	if errors.As(err, &known) && len(known.Hints) > 0 {
-		return cli.WithHint(placed, "%s", known.Hints[0])
-	}
-	return placed
 }
 
 func empty(node *yaml.Node) bool {
@@ -142,8 +132,7 @@ func (f *File) add(node *yaml.Node) error {
 // plain is an error of the YAML library without what it quotes: there may be
 // secrets in it.
 func plain(err error) error {
-	var types *yaml.TypeError
-	if errors.As(err, &types) {
+	if _, ok := errors.AsType[*yaml.TypeError](err); ok {
 		return errors.New("apiVersion, kind, version and metadata.name are text")
 	}
 	return errors.New("it is not plain YAML")
