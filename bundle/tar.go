@@ -78,7 +78,7 @@ func refuseCompressed(reader io.ReaderAt) error {
 
 // explainTar adds what to do about a file that is no good.
 func explainTar(err error) error {
-	if truncated := (*archive.TruncatedError)(nil); errors.As(err, &truncated) {
+	if truncated := (*archive.TruncatedError)(nil); errors.As(err, &truncated) && truncated.Size >= archive.BlockSize {
 		return cli.WithHint(err, "copy or download the bundle again")
 	}
 	return err

@@ -41,6 +41,9 @@ type TruncatedError struct {
 
 // Error names the entry and both lengths.
 func (e *TruncatedError) Error() string {
+	if e.Size < BlockSize {
+		return fmt.Sprintf("the file has %d bytes, and a tar has more", e.Size)
+	}
 	what := "its end"
 	if e.Name != "" {
 		what = "entry " + e.Name

@@ -38,7 +38,7 @@ func (c *checks) Execute(ctx context.Context) error {
 		case result.Status == preflight.StatusFailed && result.Level == preflight.LevelError:
 			failed = append(failed, cli.WithHint(fmt.Errorf("check %s: %s", result.Name, result.Measured), "%s: %s", result.Name, result.Remedy))
 		case result.Status != preflight.StatusPassed && result.Status != preflight.StatusSkipped:
-			c.log.Warn("a check did not pass", "check", result.Name, "measured", result.Measured, "remedy", result.Remedy)
+			c.log.Warn("check "+result.Name+": "+result.Measured, "remedy", result.Remedy)
 		}
 	}
 	return errors.Join(failed...)
