@@ -3,11 +3,11 @@
 //
 // Two roles replace the original's pod security policies (S104, S105). Who has
 // privileged-psp-user, by the group privileged-psp-users or a binding of its
-// own, may make any pod. Everybody else may make pods that the admission policy
-// "restricted" allows, whatever restricted-psp-user is bound to; the role and
-// its group are kept for bindings that name them. Both grant the verb "use" of
-// a resource that exists in rules only, which the policy asks the authorizer
-// for. Administrators, Kubernetes' own accounts and everything in kube-system
+// own, in one namespace or in all, may make any pod there. Everybody else may
+// make pods that the admission policy "restricted" allows, whatever
+// restricted-psp-user is bound to; the role and its group are kept for bindings
+// that name them. Both grant the verb "use" of a resource that exists in rules
+// only, which the policy asks the authorizer for. Administrators, Kubernetes' own accounts and everything in kube-system
 // and gravity-system are not restricted.
 //
 // The groups admin, edit and view have the built-in roles of these names in all

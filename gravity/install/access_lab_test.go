@@ -84,6 +84,16 @@ func checkPods(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	}
 }
 
+// checkTrusted wants a binding of the privileged role in one namespace to count
+// there, and nowhere else.
+func checkTrusted(ctx context.Context, t *testing.T, machine *lab.Machine) {
+	output(ctx, t, machine, `kubectl create rolebinding trusted -n team --clusterrole=privileged-psp-user --group=trusted &&
+		kubectl create clusterrolebinding trusted --clusterrole=edit --group=trusted`)
+	const run = "kubectl run try --image=pause:1 --privileged --dry-run=server --as=a --as-group=trusted --namespace="
+	attempt(ctx, t, machine, "in the namespace", run+"team", "")
+	attempt(ctx, t, machine, "in another one", run+"default", "privileged is forbidden in container try")
+}
+
 // checkWorkloads wants pods not to come by detours, and what was admitted to
 // stay usable.
 func checkWorkloads(ctx context.Context, t *testing.T, machine *lab.Machine) {

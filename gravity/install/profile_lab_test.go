@@ -105,6 +105,7 @@ func TestProfile(t *testing.T) {
 	t.Run("service user", func(t *testing.T) { checkServiceUser(ctx, t, machine) })
 	t.Run("dns", func(t *testing.T) { checkDNS(ctx, t, machine) })
 	t.Run("pods", func(t *testing.T) { checkPods(ctx, t, machine) })
+	t.Run("trusted", func(t *testing.T) { checkTrusted(ctx, t, machine) })
 	t.Run("workloads", func(t *testing.T) { checkWorkloads(ctx, t, machine) })
 	t.Run("roles", func(t *testing.T) { checkRoles(ctx, t, machine) })
 	t.Run("removal", func(t *testing.T) { checkAccessRemoval(ctx, t, machine) })

@@ -40,10 +40,11 @@ func (g *gravityResources) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := range file.Gravity {
-		if err := client.ApplyObject(ctx, file.Gravity[i].Secret()); err != nil {
+	for _, document := range file.Gravity {
+		if err := client.ApplyObject(ctx, document.Secret()); err != nil {
 			return err
 		}
+		g.log.Info("keep a document", "kind", document.Kind, "line", document.Line)
 	}
 	return nil
 }
