@@ -79,7 +79,9 @@ func withTaints(tolerations []any, taints []manifest.Taint) []any {
 		wanted := map[string]any{"key": taint.Key, "operator": "Exists", "effect": string(taint.Effect)}
 		covered := slices.ContainsFunc(tolerations, func(other any) bool {
 			have, _ := other.(map[string]any)
-			return have["key"] == wanted["key"] && have["effect"] == wanted["effect"] && have["value"] == nil
+			value, _ := have["value"].(string)
+			return have["key"] == wanted["key"] && have["effect"] == wanted["effect"] &&
+				(have["operator"] == "Exists" || value == taint.Value)
 		})
 		if !covered {
 			tolerations = append(tolerations, wanted)
