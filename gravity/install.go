@@ -23,6 +23,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/resource"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
 )
@@ -72,9 +73,9 @@ func (i *installation) addFlags(command *cobra.Command) {
 	flags.StringVar(&i.serviceNetwork, "service-cidr", install.DefaultServiceNetwork.String(), "network of services")
 	flags.IntVar(&i.vxlanPort, "vxlan-port", install.DefaultVXLANPort, "UDP port of the network between pods")
 	flags.StringArrayVar(&i.zones, "dns-zone", nil, "DOMAIN/ADDRESS[:PORT]: resolver for a domain")
-	flags.StringVar(&i.resources, "config", "", "file with Kubernetes objects to create")
+	flags.StringVar(&i.resources, "config", "", "file with Kubernetes objects and Gravity documents to create")
 	flags.BoolVar(&i.adminAccounts, "admin-service-accounts", false,
-		"give the default service accounts of default and kube-system all rights")
+		"give the default service accounts of default and kube-system all rights, as Gravity once did everywhere; any pod there can then do anything")
 	flags.StringArrayVar(&i.skipChecks, "skip-check", nil, "name of a check to skip, as 'gravity check' prints it; can be repeated")
 	flags.BoolVar(&i.manual, "manual", false, "make the plan and execute nothing")
 	flags.BoolVar(&i.resume, "resume", false, "go on with an installation that was interrupted")
@@ -192,8 +193,12 @@ func (i *installation) plan(ctx context.Context) (*operation.Plan, error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
+	content, file, err := i.readResources()
+	if err != nil {
+		return nil, err
+	}
 	operationID := operation.NewID()
-	if err := i.keepResources(p, operationID, settings); err != nil {
+	if err := keepResources(p.Resources(operationID), content, file, settings); err != nil {
 		return nil, err
 	}
 	if err := i.keepToken(p); err != nil {
@@ -293,18 +298,33 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 	return s, nil
 }
 
-// keepResources copies the file of --config into the state folder, so that a
-// resumed installation needs nothing else.
-func (i *installation) keepResources(p paths.Paths, operationID string, s *install.Settings) error {
+// readResources reads the file of --config, and finds what is wrong with it
+// before anything starts.
+func (i *installation) readResources() ([]byte, *resource.File, error) {
 	if i.resources == "" {
-		return nil
+		return nil, new(resource.File), nil
 	}
 	content, err := os.ReadFile(i.resources)
 	if err != nil {
-		return fmt.Errorf("--config: %w", err)
+		return nil, nil, fmt.Errorf("--config: %w", err)
 	}
-	s.Resources = p.Resources(operationID)
-	return paths.WriteFile(s.Resources, content, 0o600)
+	file, err := resource.Parse(i.resources, content)
+	return content, file, err
+}
+
+// keepResources copies the file of --config into the state folder, so that a
+// resumed installation needs nothing else.
+func keepResources(path string, content []byte, file *resource.File, s *install.Settings) error {
+	if len(file.Kubernetes) > 0 {
+		s.Resources = path
+	}
+	if len(file.Gravity) > 0 {
+		s.GravityResources = path
+	}
+	if s.Resources == "" && s.GravityResources == "" {
+		return nil
+	}
+	return paths.WriteFile(path, content, 0o600)
 }
 
 // keepToken writes the token by which nodes join where the node's services find
@@ -377,9 +397,10 @@ func mounts(m *manifest.Manifest, role string, named []string) ([]node.Mount, er
 		if _, err := os.Stat(source); err != nil && volume.SkipIfMissing {
 			continue
 		}
-		if volume.TargetPath != "" {
-			list = append(list, node.Mount{Source: source, Target: string(volume.TargetPath), Recursive: volume.Recursive})
-		}
+		list = append(list, node.Mount{
+			Source: source, Target: string(volume.TargetPath), Recursive: volume.Recursive,
+			Create: volume.CreateIfMissing, Mode: uint32(volume.Mode), UID: volume.UID, GID: volume.GID,
+		})
 	}
 	for name := range sources {
 		return nil, cli.Usagef("--mount: node profile %s has no volume %q", role, name)

@@ -99,6 +99,14 @@ func installExample(t *testing.T, version string) {
 		client.add(t, fmt.Sprintf("row %d", i))
 	}
 	client.check(t)
+	// The web application is nothing that the restricted policy minds; members of
+	// the database begin as root.
+	do("kubectl rollout restart deployment/ledger --as=dev --as-group=edit && kubectl rollout status deployment/ledger --timeout=3m")
+	refused := lab.Command{Args: []string{"kubectl", "rollout", "restart", "statefulset/ledger-db", "--as=dev", "--as-group=edit"}}
+	if _, err := machine.Run(t.Context(), refused); err == nil || !strings.Contains(err.Error(), "runAsUser") {
+		t.Errorf("the restricted policy does not hold: %v", err)
+	}
+	client.check(t)
 	if err := machine.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func EnsureCertificates(p paths.Paths, n *node.Node, now time.Time) error {
 	return err
 }
 
-// bootstrap puts the program in its place.
+// bootstrap makes the profile's volumes, and puts the program in its place.
 type bootstrap struct{ *environment }
 
 func (b *bootstrap) Done(context.Context) (bool, error) { return false, nil }
@@ -77,6 +77,11 @@ func (b *bootstrap) Done(context.Context) (bool, error) { return false, nil }
 func (b *bootstrap) Execute(ctx context.Context) error {
 	for _, module := range []string{"overlay", "br_netfilter", "nf_tables", "vxlan"} {
 		loadModule(ctx, module)
+	}
+	for _, mount := range b.settings.Node.Mounts {
+		if err := mount.Own(); err != nil {
+			return fmt.Errorf("volume %s: %w", mount.Source, err)
+		}
 	}
 	if err := installProgram(b.paths.Program()); err != nil {
 		return fmt.Errorf("install gravity: %w", err)

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
@@ -49,16 +48,6 @@ func TestCorefile(t *testing.T) {
 	// Without a resolver CoreDNS would not start.
 	if without := corefile(leader, nil, nil); strings.Contains(without, "forward") {
 		t.Errorf("forwards to nobody:\n%s", without)
-	}
-}
-
-// TestDocuments wants the embedded documents to be what the API takes.
-func TestDocuments(t *testing.T) {
-	for name, documents := range map[string][]byte{"rbac": rbacDocuments, "admin": adminDocuments} {
-		objects, err := kube.Parse(documents)
-		if err != nil || len(objects) < 2 {
-			t.Errorf("%s: %d objects, %v", name, len(objects), err)
-		}
 	}
 }
 

@@ -87,6 +87,9 @@ func testRollback(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	}
 	for _, step := range slices.Backward(steps) {
 		finish(ctx, t, machine, "/root/app/gravity plan rollback --phase="+step)
+		if step == "/rbac" {
+			equal(ctx, t, machine, "kubectl get clusterroles,validatingadmissionpolicies -o name | grep -E 'psp|restricted' || true", "")
+		}
 	}
 }
 

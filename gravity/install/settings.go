@@ -34,9 +34,11 @@ type Settings struct {
 	VXLANPort int `json:"vxlan_port"`
 	// DNSZones are resolvers of their own for some domains.
 	DNSZones map[string][]netip.AddrPort `json:"dns_zones,omitempty"`
-	// Resources is a file with Kubernetes objects to create; empty for none. It
+	// Resources is a file with Kubernetes objects to create, GravityResources one
+	// with documents of Gravity's own; empty for none. It may be the same file. It
 	// may have secrets, so it lies in the state folder and not in the plan.
-	Resources string `json:"resources,omitempty"`
+	Resources        string `json:"resources,omitempty"`
+	GravityResources string `json:"gravity_resources,omitempty"`
 	// AdminServiceAccounts gives the default service accounts of default and
 	// kube-system all rights, as the original did (S107).
 	AdminServiceAccounts bool `json:"admin_service_accounts,omitempty"`

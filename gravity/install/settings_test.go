@@ -63,7 +63,7 @@ func TestRole(t *testing.T) {
 func TestNewPlan(t *testing.T) {
 	m := &manifest.Manifest{Metadata: manifest.Metadata{Name: "shop", ResourceVersion: "1.0.0"}}
 	s := settings()
-	s.Resources = "/x"
+	s.Resources, s.GravityResources = "/x", "/x"
 	plan, err := install.NewPlan(operation.NewID(), "1.0.0", s, m, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestNewPlan(t *testing.T) {
 		}
 	}
 	look(plan.Phases)
-	if leaves != 15 {
+	if leaves != 16 {
 		t.Errorf("the plan has %d leaves", leaves)
 	}
 	if _, err := executors(t.Context(), plan, operation.Phase{ID: "/x", Executor: "none"}, nil); err == nil {
