@@ -116,6 +116,7 @@ func TestLostConnection(t *testing.T) {
 // TestSilence: a link that is dead without a reset is found by keepalives.
 func TestSilence(t *testing.T) {
 	server, config := newServer(t, sshtest.Options{})
+	config.Timeout = time.Second
 	pool := NewPool()
 	pool.keepalive, pool.silence = 20*time.Millisecond, 500*time.Millisecond
 	t.Cleanup(pool.Close)
