@@ -61,9 +61,6 @@ func connect(ctx context.Context, config Config, dial dialer, silence time.Durat
 		if err == nil {
 			return client, nil
 		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("connect to %s: %w", config, context.Cause(ctx))
-		}
 		if limited.Err() == nil && !mayPass(err) {
 			return nil, err
 		}
@@ -74,7 +71,7 @@ func connect(ctx context.Context, config Config, dial dialer, silence time.Durat
 		select {
 		case <-limited.Done():
 			if ctx.Err() != nil {
-				return nil, fmt.Errorf("connect to %s: %w", config, context.Cause(ctx))
+				return nil, fmt.Errorf("connect to %s: %w: %w", config, context.Cause(ctx), last)
 			}
 			return nil, cli.WithHint(&UnreachableError{Target: config.String(), After: time.Since(start), Err: last},
 				"check the address, that the machine is up and that nothing filters port %d; timeout says how long to try", config.port())

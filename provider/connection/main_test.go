@@ -27,7 +27,7 @@ func newServer(t *testing.T, options sshtest.Options) (*sshtest.Server, Config) 
 // newHost returns the machine of a configuration in a pool of the test's own.
 func newHost(t *testing.T, config Config) *Host {
 	t.Helper()
-	pool := NewPool()
+	pool := NewPool(PoolOptions{})
 	t.Cleanup(pool.Close)
 	host, err := pool.Get(config)
 	if err != nil {

@@ -1,23 +1,26 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
 	"time"
 )
 
-const (
-	// idleTimeout is how long a connection that nobody uses is kept: the next
-	// resource may want it.
-	idleTimeout = 30 * time.Second
-	// keepaliveInterval is how often a machine is asked for a sign of life, and
-	// silenceTimeout after how much silence its connection is given up.
-	keepaliveInterval = 5 * time.Second
-	silenceTimeout    = 30 * time.Second
-	// maxSessions leaves room below sshd's MaxSessions, 10.
-	maxSessions = 8
-)
+// maxSessions leaves room below sshd's MaxSessions, 10.
+const maxSessions = 8
+
+// PoolOptions are times. The zero value has the defaults.
+type PoolOptions struct {
+	// Idle is how long a connection that nobody uses is kept, since the next
+	// resource may want it; 30 seconds by default.
+	Idle time.Duration
+	// Keepalive is how often a machine is asked for a sign of life, 5 seconds by
+	// default, and Silence after how much silence its connection is given up, 30
+	// seconds by default.
+	Keepalive, Silence time.Duration
+}
 
 // ErrClosed says that the pool was closed.
 var ErrClosed = errors.New("the pool of connections is closed")
@@ -25,7 +28,7 @@ var ErrClosed = errors.New("the pool of connections is closed")
 // Pool has one connection for each configuration, whoever uses it. Its methods,
 // and those of its hosts, may be called concurrently.
 type Pool struct {
-	idle, keepalive, silence time.Duration
+	options PoolOptions
 
 	mu     sync.Mutex
 	hosts  map[string]*shared
@@ -33,10 +36,11 @@ type Pool struct {
 }
 
 // NewPool makes a pool without connections. The caller closes it.
-func NewPool() *Pool {
-	return &Pool{
-		idle: idleTimeout, keepalive: keepaliveInterval, silence: silenceTimeout, hosts: make(map[string]*shared),
-	}
+func NewPool(options PoolOptions) *Pool {
+	options.Idle = cmp.Or(options.Idle, 30*time.Second)
+	options.Keepalive = cmp.Or(options.Keepalive, 5*time.Second)
+	options.Silence = cmp.Or(options.Silence, 30*time.Second)
+	return &Pool{options: options, hosts: make(map[string]*shared)}
 }
 
 // shared is what all users of a configuration have in common.
@@ -113,7 +117,7 @@ func (h *Host) Release() {
 func (p *Pool) release(s *shared) {
 	s.users--
 	if s.users == 0 && !p.closed {
-		s.timer = time.AfterFunc(p.idle, func() { p.forget(s) })
+		s.timer = time.AfterFunc(p.options.Idle, func() { p.forget(s) })
 	}
 }
 
@@ -228,9 +232,9 @@ func (s *shared) connect(ctx context.Context) (*link, error) {
 	if s.bastion != nil {
 		dial = s.bastion.forward
 	}
-	client, err := connect(ctx, s.config, dial, s.pool.silence)
+	client, err := connect(ctx, s.config, dial, s.pool.options.Silence)
 	if err != nil {
 		return nil, err
 	}
-	return newLink(client, s.pool.keepalive), nil
+	return newLink(client, s.pool.options.Keepalive), nil
 }

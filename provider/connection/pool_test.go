@@ -17,7 +17,7 @@ func TestSessions(t *testing.T) {
 	for _, allowed := range []int{0, 1, 3} {
 		t.Run(fmt.Sprint(allowed), func(t *testing.T) {
 			server, config := newServer(t, sshtest.Options{MaxSessions: allowed})
-			pool := NewPool()
+			pool := NewPool(PoolOptions{})
 			t.Cleanup(pool.Close)
 			var running sync.WaitGroup
 			for range 20 {
@@ -46,8 +46,7 @@ func TestSessions(t *testing.T) {
 
 func TestIdle(t *testing.T) {
 	server, config := newServer(t, sshtest.Options{})
-	pool := NewPool()
-	pool.idle = 10 * time.Millisecond
+	pool := NewPool(PoolOptions{Idle: 10 * time.Millisecond})
 	t.Cleanup(pool.Close)
 	use := func() {
 		host, err := pool.Get(config)
@@ -82,7 +81,7 @@ func TestBastion(t *testing.T) {
 	bastion, through := newServer(t, sshtest.Options{})
 	_, config := newServer(t, sshtest.Options{})
 	config.Bastion = &through
-	pool := NewPool()
+	pool := NewPool(PoolOptions{})
 	t.Cleanup(pool.Close)
 	for range 2 {
 		host, err := pool.Get(config)

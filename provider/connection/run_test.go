@@ -117,8 +117,7 @@ func TestLostConnection(t *testing.T) {
 func TestSilence(t *testing.T) {
 	server, config := newServer(t, sshtest.Options{})
 	config.Timeout = time.Second
-	pool := NewPool()
-	pool.keepalive, pool.silence = 20*time.Millisecond, 500*time.Millisecond
+	pool := NewPool(PoolOptions{Keepalive: 20 * time.Millisecond, Silence: 500 * time.Millisecond})
 	t.Cleanup(pool.Close)
 	host, err := pool.Get(config)
 	if err != nil {

@@ -22,7 +22,7 @@ const digest = "sha256:0123"
 func localNode(t *testing.T) (*sshtest.Server, *Node) {
 	t.Helper()
 	server := sshtest.New(t, sshtest.Options{Password: "password"})
-	pool := connection.NewPool()
+	pool := connection.NewPool(connection.PoolOptions{})
 	t.Cleanup(pool.Close)
 	host, err := pool.Get(connection.Config{
 		Host: "127.0.0.1", Port: server.Port, Password: "password", HostKey: server.HostKey, Timeout: 5 * time.Second,
