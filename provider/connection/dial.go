@@ -97,7 +97,7 @@ func attempt(ctx context.Context, config Config, dial dialer, silence time.Durat
 	if err != nil {
 		return nil, dialError(config, err)
 	}
-	conn := watch(raw, silence)
+	conn := &watched{Conn: raw, silence: silence}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	client, err := handshake(conn, config, verifier, credentials)
 	if !stop() && err == nil {
@@ -111,6 +111,7 @@ func attempt(ctx context.Context, config Config, dial dialer, silence time.Durat
 		}
 		return nil, err
 	}
+	conn.begin()
 	return client, nil
 }
 
@@ -190,21 +191,26 @@ func mayPass(err error) bool {
 type watched struct {
 	net.Conn
 	silence time.Duration
-	timer   *time.Timer
 	closing sync.Once
 	err     error
+
+	mu    sync.Mutex
+	timer *time.Timer
 }
 
-func watch(conn net.Conn, silence time.Duration) *watched {
-	w := &watched{Conn: conn, silence: silence}
-	w.timer = time.AfterFunc(silence, func() { _ = w.Close() })
-	return w
+// begin begins to watch. Before, while logging in, machines may take their time.
+func (w *watched) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(w.silence, func() { _ = w.Close() })
 }
 
 // Read postpones the end.
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
-	if n > 0 && w.timer.Stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n > 0 && w.timer != nil && w.timer.Stop() {
 		w.timer.Reset(w.silence)
 	}
 	return n, err
@@ -213,7 +219,11 @@ func (w *watched) Read(p []byte) (int, error) {
 // Close may be called several times.
 func (w *watched) Close() error {
 	w.closing.Do(func() {
-		w.timer.Stop()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.timer != nil {
+			w.timer.Stop()
+		}
 		w.err = w.Conn.Close()
 	})
 	return w.err

@@ -3,6 +3,7 @@ package connection
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -92,7 +93,7 @@ func newVerifier(c Config) (*verifier, error) {
 	case c.KnownHosts != "":
 		v.known, err = parseKnownHosts(c.KnownHosts)
 	default:
-		v.known, err = knownhosts.NewDB(knownHostsFiles()...)
+		v.known, err = parseKnownHosts(knownHostsOfUser())
 	}
 	return v, err
 }
@@ -139,20 +140,39 @@ func parseKnownHosts(content string) (*knownhosts.HostKeyDB, error) {
 	return known, nil
 }
 
-// knownHostsFiles are those of ssh(1), as far as they are there.
-func knownHostsFiles() []string {
+// knownHostsOfUser is what ssh(1) reads, as far as it is there. Lines that the
+// library does not understand are left out, as ssh(1) does.
+func knownHostsOfUser() string {
 	files := []string{"/etc/ssh/ssh_known_hosts"}
 	if home, err := os.UserHomeDir(); err == nil {
 		files = append(files, filepath.Join(home, ".ssh", "known_hosts"))
 	}
-	return slices.DeleteFunc(files, func(path string) bool {
-		file, err := os.Open(path)
+	var kept strings.Builder
+	for _, path := range files {
+		content, err := readStart(path, maxKnownHosts)
 		if err != nil {
-			return true
+			continue
 		}
-		_ = file.Close()
-		return false
-	})
+		for line := range strings.Lines(content) {
+			if _, _, _, _, _, err := ssh.ParseKnownHosts([]byte(line)); err == nil {
+				kept.WriteString(strings.TrimRight(line, "\n") + "\n")
+			}
+		}
+	}
+	return kept.String()
+}
+
+const maxKnownHosts = 16 << 20
+
+// readStart reads the first bytes of a file.
+func readStart(path string, limit int64) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, limit))
+	return string(content), err
 }
 
 // certificateAlgorithms are all that an authority, whatever its own kind, may

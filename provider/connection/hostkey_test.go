@@ -148,7 +148,7 @@ func TestKnownHostsOfTheUser(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "known_hosts"), []byte(known(&config, key)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "known_hosts"), []byte("machine ssh-future AAAA\n"+known(&config, key)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	config.HostKey = ""
