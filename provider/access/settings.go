@@ -102,7 +102,7 @@ func (s Settings) Check() []*connection.FieldError {
 // fieldErrors takes a joined error apart.
 func fieldErrors(err error) []*connection.FieldError {
 	var found []*connection.FieldError
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // takes the tree apart itself
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range joined.Unwrap() {
 			found = append(found, fieldErrors(err)...)
 		}

@@ -45,7 +45,8 @@ func TestConfig(t *testing.T) {
 		want        connection.Config
 	}{
 		"defaults": {
-			map[string]attr.Value{"host": str("machine")}, nil,
+			map[string]attr.Value{"host": str("machine")},
+			nil,
 			connection.Config{Host: "machine"},
 		},
 		"all": {
@@ -53,7 +54,8 @@ func TestConfig(t *testing.T) {
 				"host": str("machine"), "port": types.Int64Value(2222), "user": str("admin"), "password": str("p"),
 				"private_key": str(private), "host_key": str(hostKey), "timeout": str("30s"),
 				"agent": types.BoolValue(true), "agent_identity": str("me"), "insecure_ignore_host_key": types.BoolValue(true),
-			}, nil,
+			},
+			nil,
 			connection.Config{
 				Host: "machine", Port: 2222, User: "admin", Password: "p", PrivateKey: private, HostKey: hostKey,
 				Timeout: 30 * time.Second, Agent: true, AgentIdentity: "me", InsecureIgnoreHostKey: true,
@@ -72,7 +74,8 @@ func TestConfig(t *testing.T) {
 				"host": str("machine"), "port": types.Int64Value(2222), "user": str("admin"), "password": str("p"),
 				"private_key": str(private), "private_key_passphrase": str("open"), "host_key": str(hostKey),
 				"bastion_host": str("bastion"), "bastion_private_key": str(other), "bastion_user": str("guest"),
-			}, nil,
+			},
+			nil,
 			connection.Config{
 				Host: "machine", Port: 2222, User: "admin", Password: "p", PrivateKey: private, Passphrase: "open", HostKey: hostKey,
 				Bastion: &connection.Config{Host: "bastion", Port: 2222, User: "guest", Password: "p", PrivateKey: other},

@@ -172,7 +172,7 @@ func (h *Host) run(ctx context.Context, session *session, command Command) (Resu
 	case <-ctx.Done():
 		session.interrupt()
 		select {
-		case <-ended:
+		case <-ended: //nolint:errcheck // why it ended is known
 		case <-time.After(grace):
 			// The output may still be written, so it is not for the caller.
 			return Result{}, h.interrupted(ctx, command)

@@ -41,12 +41,11 @@ type Server struct {
 	listener net.Listener
 	running  sync.WaitGroup
 
-	mu       sync.Mutex
-	conns    []net.Conn
-	logins   int
-	dials    int
-	sessions int
-	peak     int
+	mu     sync.Mutex
+	conns  []net.Conn
+	logins int
+	dials  int
+	peak   int
 	// budget is how many bytes are read before connections drop; negative means
 	// no bound.
 	budget int64

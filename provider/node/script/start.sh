@@ -27,7 +27,7 @@ if [ -e exit ]; then
 	exit
 fi
 cat >"$runtime/$unit"
-printf '%s\n' "$command" >command
+printf '%s\n' "$command" >"$PWD/command"
 printf '%s\n' "$run" >run
 : >stdout
 : >stderr
