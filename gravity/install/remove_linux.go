@@ -43,7 +43,7 @@ func RemoveContainer(ctx context.Context, p paths.Paths) error {
 // RemoveContainer takes away, commands, and what is in the state folder. It may
 // be called again after it was interrupted.
 func Remove(ctx context.Context, p paths.Paths) error {
-	if !slices.ContainsFunc(p.Own(), exists) {
+	if !p.Used() {
 		return cli.WithHint(fmt.Errorf("nothing of Gravity is in %s", p.Root), "name the state folder with --state-dir")
 	}
 	removeKubeconfig(p)
@@ -58,7 +58,7 @@ func Remove(ctx context.Context, p paths.Paths) error {
 	if err := removeCompletion(); err != nil {
 		return err
 	}
-	// Only what is Gravity's goes, whatever folder --state-dir names.
+	// Only what is Gravity's goes: the folder may be a mount, and have more.
 	for _, path := range p.Own() {
 		if err := os.RemoveAll(path); err != nil {
 			return err

@@ -65,7 +65,8 @@ func TestDocuments(t *testing.T) {
 // TestRemoveRefuses removes nothing where Gravity is not.
 func TestRemoveRefuses(t *testing.T) {
 	folder := t.TempDir()
-	precious := filepath.Join(folder, "precious")
+	// A folder such as /usr or /var, by mistake.
+	precious := filepath.Join(folder, "bin")
 	if err := os.WriteFile(precious, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
