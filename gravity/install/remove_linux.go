@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -170,12 +171,16 @@ func cleanFilters(ctx context.Context, p paths.Paths) {
 	}
 }
 
+// ourChain matches lines about chains of Kubernetes and CNI, not those that only
+// mention them in a comment.
+var ourChain = regexp.MustCompile(`(^:|^-[AN] | -[jg] )(KUBE-|CNI-|FLANNEL)`)
+
 // withoutOurs leaves the chains of Kubernetes and CNI, and rules that lead to
 // them, out of what iptables-save printed.
 func withoutOurs(saved string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(saved) {
-		if !strings.Contains(line, "KUBE-") && !strings.Contains(line, "CNI-") && !strings.Contains(line, "FLANNEL") {
+		if !ourChain.MatchString(line) {
 			kept.WriteString(line)
 		}
 	}
