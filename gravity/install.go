@@ -105,11 +105,8 @@ func (i *installation) run(command *cobra.Command) error {
 		}
 		return i.endpoints(command)
 	}
-	plan, err := i.plan(command.Context())
+	plan, err := i.create(command.Context())
 	if err != nil {
-		return err
-	}
-	if err := i.operations().Create(command.Context(), plan); err != nil {
 		return err
 	}
 	if i.manual {
@@ -164,8 +161,8 @@ func describe(description string) string {
 	return " (" + description + "):"
 }
 
-// plan reads the command line and the bundle, and makes the plan.
-func (i *installation) plan(ctx context.Context) (*operation.Plan, error) {
+// create reads the command line and the bundle, and stores the plan.
+func (i *installation) create(ctx context.Context) (*operation.Plan, error) {
 	p, err := paths.New(i.stateDir)
 	if err != nil {
 		return nil, err
@@ -197,6 +194,18 @@ func (i *installation) plan(ctx context.Context) (*operation.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := install.CheckStateFolder(p); err != nil {
+		return nil, err
+	}
+	exclusive, err := i.operations().Exclusive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer exclusive.Close()
+	// Another installation may have begun meanwhile.
+	if err := i.refuseAgain(ctx, p); err != nil {
+		return nil, err
+	}
 	operationID := operation.NewID()
 	if err := keepResources(p.Resources(operationID), content, file, settings); err != nil {
 		return nil, err
@@ -204,7 +213,11 @@ func (i *installation) plan(ctx context.Context) (*operation.Plan, error) {
 	if err := i.keepToken(p); err != nil {
 		return nil, err
 	}
-	return install.NewPlan(operationID, version.Get().Version, settings, m, time.Now())
+	plan, err := install.NewPlan(operationID, version.Get().Version, settings, m, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return plan, i.operations().Create(ctx, plan)
 }
 
 // refuseAgain fails if this machine is a node, or is becoming one.
@@ -279,8 +292,14 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 		s.Node.Address, err = install.AdvertiseAddress()
 	} else if s.Node.Address, err = netip.ParseAddr(i.advertise); err != nil {
 		err = cli.Usagef("--advertise-addr: %w", err)
+	} else {
+		err = install.CheckAddress(s.Node.Address)
 	}
 	if err != nil {
+		return nil, err
+	}
+	profile, _ := m.Profile(s.Node.Role)
+	if err := install.CheckSkipped(profile, i.skipChecks); err != nil {
 		return nil, err
 	}
 	if s.PodNetwork, err = netip.ParsePrefix(i.podNetwork); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -100,6 +102,46 @@ func TestReadResources(t *testing.T) {
 	}
 	if _, _, err := (&installation{resources: "bad"}).readResources(); err == nil || !strings.HasPrefix(err.Error(), `bad: line 5: unknown kind "stmp"`) {
 		t.Errorf("a bad file: %v", err)
+	}
+}
+
+// TestHold wants operations that are being executed to be left alone.
+func TestHold(t *testing.T) {
+	g := &globals{stateDir: t.TempDir()}
+	p := paths.Paths{Root: g.stateDir}
+	if _, err := g.hold(t.Context(), p); err != nil || p.Used() {
+		t.Errorf("where nothing is: %v, used %v", err, p.Used())
+	}
+	plan := &operation.Plan{
+		OperationID: "one", OperationType: operation.TypeInstall, ClusterName: "c",
+		Phases: []operation.Phase{{ID: "/checks", Executor: "checks"}},
+	}
+	if err := g.operations().Create(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	journal, err := g.operations().Open(t.Context(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.hold(t.Context(), p); !errors.Is(err, operation.ErrLocked) {
+		t.Errorf("while it is executed: %v", err)
+	}
+	if err := journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	release, err := g.hold(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.operations().Open(t.Context(), "one"); !errors.Is(err, operation.ErrLocked) {
+		t.Errorf("while it is held: %v", err)
+	}
+	release()
+	if journal, err = g.operations().Open(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	if err := journal.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -82,6 +82,9 @@ type run struct {
 
 	followers sync.WaitGroup
 	followed  map[string]bool
+	// waited is what the job's pods waited for when there were pods; empty for
+	// nothing.
+	waited string
 }
 
 // start makes the job, unless it runs or has succeeded. One that failed is
@@ -190,16 +193,13 @@ func result(job *unstructured.Unstructured) (failed string, succeeded bool) {
 func (r *run) explain(ctx context.Context, reason string) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	pods, err := r.pods(ctx)
-	if err != nil {
+	if pods, err := r.pods(ctx); err == nil {
+		r.remember(pods)
+	}
+	if r.waited == "" {
 		return reason
 	}
-	for i := range pods {
-		if waiting := kube.PodWaits(&pods[i]); waiting != "" {
-			return reason + " (pod " + pods[i].GetName() + ": " + waiting + ")"
-		}
-	}
-	return reason
+	return reason + " (" + r.waited + ")"
 }
 
 func (r *run) pods(ctx context.Context) ([]unstructured.Unstructured, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/hook"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/layer"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -74,6 +75,10 @@ func (a *application) unpack(ctx context.Context) error {
 	}
 	if err := unpackResources(ctx, b, partial); err != nil {
 		return fmt.Errorf("unpack the application: %w", err)
+	}
+	// The folder is never unpacked again, so it must be whole after a loss of power.
+	if err := container.SyncFileSystem(partial); err != nil {
+		return err
 	}
 	return os.Rename(partial, folder)
 }

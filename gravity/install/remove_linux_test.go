@@ -11,8 +11,8 @@ import (
 )
 
 func TestWithoutOurs(t *testing.T) {
-	const saved = "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n-A INPUT -j KUBE-FIREWALL\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
-	const want = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+	const saved = "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n-A INPUT -j KUBE-FIREWALL\n-A KUBE-FIREWALL -j DROP\n-A FORWARD -m comment --comment \"flanneld forward\" -j FLANNEL-FWD\n-A INPUT -m comment --comment CNI-team -j DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+	const want = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m comment --comment CNI-team -j DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
 	if got := withoutOurs(saved); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -54,7 +54,8 @@ func TestCorefile(t *testing.T) {
 // TestRemoveRefuses removes nothing where Gravity is not.
 func TestRemoveRefuses(t *testing.T) {
 	folder := t.TempDir()
-	precious := filepath.Join(folder, "precious")
+	// A folder such as /usr or /var, by mistake.
+	precious := filepath.Join(folder, "bin")
 	if err := os.WriteFile(precious, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
