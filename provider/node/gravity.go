@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
 )
@@ -27,8 +28,11 @@ func Query[T any](ctx context.Context, node *Node, args ...string) (T, error) {
 	var answer T
 	name := "gravity " + strings.Join(args, " ")
 	command := append(append([]string{node.gravity}, args...), "-o", "json")
+	if node.stateDirGiven {
+		command = append(command, "--state-dir", node.stateDir)
+	}
 	result, err := node.runner.Run(ctx, connection.Command{Args: command, Limit: queryLimit})
-	if exit, ok := errors.AsType[*connection.ExitError](err); ok && exit.Code == cli.ExitDegraded {
+	if exit, ok := errors.AsType[*connection.ExitError](err); ok && exit.Code == cli.ExitDegraded && len(result.Stdout) > 0 {
 		err = nil
 	}
 	if err != nil {
@@ -43,6 +47,48 @@ func Query[T any](ctx context.Context, node *Node, args ...string) (T, error) {
 // Version is the machine's gravity.
 func (n *Node) Version(ctx context.Context) (version.Info, error) {
 	return Query[version.Info](ctx, n, "version")
+}
+
+// Status is what the machine's gravity says of its cluster. It has the token by
+// which nodes join: it is not for logs, nor as a whole for Terraform's state.
+func (n *Node) Status(ctx context.Context) (report.Status, error) {
+	return Query[report.Status](ctx, n, "status")
+}
+
+// Operation is the state of an operation of the machine's cluster.
+func (n *Node) Operation(ctx context.Context, id string) (report.StatusOperation, error) {
+	return Query[report.StatusOperation](ctx, n, "status", "--operation-id", id)
+}
+
+// Plan is the plan of an operation, as far as the provider tells of it.
+type Plan struct {
+	OperationID   string  `json:"operation_id"`
+	OperationType string  `json:"operation_type"`
+	ClusterName   string  `json:"cluster_name"`
+	Phases        []Phase `json:"phases"`
+}
+
+// Phase is a step of a plan, or a group of them.
+type Phase struct {
+	ID          string `json:"id"`
+	Description string `json:"description"`
+	// State is unstarted, in_progress, completed, failed or rolled_back.
+	State  string  `json:"state"`
+	Phases []Phase `json:"phases"`
+	// Error is why it failed.
+	Error *struct {
+		Message string   `json:"message"`
+		Hints   []string `json:"hints"`
+	} `json:"error"`
+}
+
+// Plan is the plan of an operation, the last one's if the id is empty.
+func (n *Node) Plan(ctx context.Context, operationID string) (Plan, error) {
+	args := []string{"plan", "display"}
+	if operationID != "" {
+		args = append(args, "--operation-id", operationID)
+	}
+	return Query[Plan](ctx, n, args...)
 }
 
 // GravityError is an error that the machine's gravity reported.

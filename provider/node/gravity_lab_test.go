@@ -2,12 +2,16 @@ package node
 
 import (
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
 )
 
 // gravityOf answers like a gravity would.
@@ -49,5 +53,34 @@ func TestGravity(t *testing.T) {
 				t.Error("what is not JSON was accepted")
 			}
 		})
+	}
+}
+
+// TestRealGravity asks the gravity of this source on a machine without a cluster.
+func TestRealGravity(t *testing.T) {
+	two, config := machine(t, "two")
+	program := filepath.Join(t.TempDir(), "gravity")
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "../../gravity")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build gravity: %v\n%s", err, output)
+	}
+	if err := two.CopyFileTo(t.Context(), program, "/root/gravity", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config.User = "admin"
+	_, node := reach(t, config)
+	node.gravity = "/root/gravity"
+	if info, err := node.Version(t.Context()); err != nil || info.Version != version.Get().Version {
+		t.Errorf("the version is %+v: %v", info, err)
+	}
+	for name, ask := range map[string]func() error{
+		"status":    func() error { _, err := node.Status(t.Context()); return err },
+		"operation": func() error { _, err := node.Operation(t.Context(), "missing"); return err },
+		"plan":      func() error { _, err := node.Plan(t.Context(), ""); return err },
+	} {
+		if _, ok := errors.AsType[*GravityError](ask()); !ok {
+			t.Errorf("%s without a cluster: %v", name, ask())
+		}
 	}
 }

@@ -47,6 +47,8 @@ type Node struct {
 	stateDir   string
 	runtimeDir string
 	gravity    string
+	// stateDirGiven tells that gravity would not find its state directory itself.
+	stateDirGiven bool
 	// stall is how long another's upload may stand still before it is ended.
 	stall time.Duration
 	// pause is the first and longest time between two looks at a command.
@@ -56,12 +58,13 @@ type Node struct {
 // New works on the machine that the runner reaches.
 func New(runner Runner, options Options) *Node {
 	return &Node{
-		runner:     runner,
-		stateDir:   cmp.Or(options.StateDir, DefaultStateDir),
-		runtimeDir: cmp.Or(options.RuntimeDir, DefaultRuntimeDir),
-		gravity:    cmp.Or(options.Gravity, DefaultGravity),
-		stall:      time.Minute,
-		firstPause: 250 * time.Millisecond, longestPause: 5 * time.Second,
+		runner:        runner,
+		stateDir:      cmp.Or(options.StateDir, DefaultStateDir),
+		runtimeDir:    cmp.Or(options.RuntimeDir, DefaultRuntimeDir),
+		gravity:       cmp.Or(options.Gravity, DefaultGravity),
+		stateDirGiven: options.StateDir != "",
+		stall:         time.Minute,
+		firstPause:    250 * time.Millisecond, longestPause: 5 * time.Second,
 	}
 }
 
