@@ -146,4 +146,3 @@ type failure struct {
 type packagesAnswer struct {
 	Images []store.Image `json:"images"`
 }
-
