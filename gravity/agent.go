@@ -52,6 +52,7 @@ func (g *globals) runAgent(command *cobra.Command) error {
 		"balancer":  a.balance,
 		"bootstrap": a.bootstrap,
 		"follow":    func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
+		"repair":    func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
 	}
 	var running sync.WaitGroup
 	defer running.Wait()

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/expand"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
