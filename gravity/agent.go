@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/health"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
@@ -28,43 +30,107 @@ func newAgentCommand(g *globals) *cobra.Command {
 	return command
 }
 
-// runAgent balances connections to the API servers and watches the health of the
-// node and of the application until it is told to stop.
+// agent is what serves on a node.
+type agent struct {
+	paths paths.Paths
+	node  *node.Node
+	log   *slog.Logger
+}
+
+// runAgent serves until it is told to stop. A server that fails is started
+// again and does not disturb the others.
 func (g *globals) runAgent(command *cobra.Command) error {
 	p, err := paths.New(g.stateDir)
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
-	listener, err := net.Listen("tcp", kubeadm.Endpoint.String())
+	n, err := node.Read(p)
 	if err != nil {
-		return fmt.Errorf("balancer: %w", err)
+		return err
 	}
+	a := &agent{paths: p, node: n, log: slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))}
 	// Whatever becomes of the history, API servers must be reached.
 	history, err := health.OpenHistory(p.History())
 	if err != nil {
-		log.Warn("the history of health is not as it was", "error", err)
+		a.log.Warn("the history of health is not as it was", "error", err)
 	}
 	monitor := &health.Monitor{
 		Node:     func() (*node.Node, error) { return node.Read(p) },
 		Checkers: func(n *node.Node) []health.Checker { return health.Checkers(p, n) },
-		History:  history, Log: log,
+		History:  history, Log: a.log,
 	}
-	addresses := []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), health.Port)}
-	if n, err := node.Read(p); err == nil {
-		addresses = append(addresses, netip.AddrPortFrom(n.Address, health.Port))
+	addresses := []netip.AddrPort{
+		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), health.Port), netip.AddrPortFrom(n.Address, health.Port),
 	}
-	application := health.Application{Paths: p, History: history, Log: log}
+	application := health.Application{Paths: p, History: history, Log: a.log}
+	servers := map[string]func(context.Context) error{
+		"monitor": func(ctx context.Context) error { monitor.Run(ctx); return nil },
+		"health": func(ctx context.Context) error {
+			health.Serve(ctx, monitor.Handler(), p, addresses, a.log)
+			return nil
+		},
+		"application": func(ctx context.Context) error { application.Run(ctx); return nil },
+		"balancer":    a.balance,
+		"bootstrap":   a.bootstrap,
+		"follow":      func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
+		"repair":      func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
+	}
 	var running sync.WaitGroup
 	defer running.Wait()
-	ctx, cancel := context.WithCancel(command.Context())
-	defer cancel()
-	running.Go(func() { monitor.Run(ctx) })
-	running.Go(func() { health.Serve(ctx, monitor.Handler(), p, addresses, log) })
-	running.Go(func() { application.Run(ctx) })
-	return balancer.Serve(ctx, listener, balancer.Options{
-		Upstreams: func() ([]string, error) { return balancer.ReadMasters(p.Masters()) },
+	for name, serve := range servers {
+		running.Go(func() { a.keep(command.Context(), name, serve) })
+	}
+	return nil
+}
+
+// keep lets a server serve until the context ends.
+func (a *agent) keep(ctx context.Context, name string, serve func(context.Context) error) {
+	for {
+		err := serve(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.log.Error("a server has ended and is started again", "server", name, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// balance passes connections of this node on to API servers.
+func (a *agent) balance(ctx context.Context) error {
+	return a.pass(ctx, kubeadm.Endpoint.String(), balancer.Options{
+		Upstreams: func() ([]string, error) { return balancer.ReadMasters(a.paths.Masters()) },
 		Check:     balancer.CheckReady,
-		Log:       log,
 	})
+}
+
+// bootstrap answers machines that want to join: a master by itself, another node
+// by passing connections on to masters.
+func (a *agent) bootstrap(ctx context.Context) error {
+	if a.node.Master {
+		return bootstrap.NewServer(a.paths, a.node, a.log).Serve(ctx)
+	}
+	return a.pass(ctx, fmt.Sprintf(":%d", bootstrap.Port), balancer.Options{
+		Upstreams: func() ([]string, error) {
+			masters, err := node.ReadMasters(a.paths)
+			addresses := make([]string, 0, len(masters))
+			for _, master := range masters {
+				addresses = append(addresses, netip.AddrPortFrom(master, bootstrap.Port).String())
+			}
+			return addresses, err
+		},
+		Check: balancer.CheckListens,
+	})
+}
+
+func (a *agent) pass(ctx context.Context, address string, options balancer.Options) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	options.Log = a.log
+	return balancer.Serve(ctx, listener, options)
 }

@@ -2,172 +2,53 @@ package install
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
-	"github.com/gravity-platform/terraform-provider-gravity/bundle"
-	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/hook"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/layer"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/store"
-	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/application"
 )
 
-// application installs the application: its files, and what its hooks do.
-type application struct {
-	*environment
-	operationID string
-}
+// installApplication installs the application: its files, and what its hooks do.
+type installApplication struct{ *environment }
 
 // Done is not known: hooks that have succeeded are not run again.
-func (a *application) Done(context.Context) (bool, error) { return false, nil }
+func (a *installApplication) Done(context.Context) (bool, error) { return false, nil }
 
-func (a *application) Execute(ctx context.Context) error {
-	if err := a.unpack(ctx); err != nil {
+func (a *installApplication) Execute(ctx context.Context) error {
+	installed, err := a.application()
+	if err != nil {
 		return err
 	}
-	for _, name := range []manifest.HookName{manifest.HookInstall, manifest.HookPostInstall} {
-		if err := a.run(ctx, name); err != nil {
-			return err
-		}
+	if err := installed.Unpack(ctx); err != nil {
+		return err
 	}
-	return nil
+	return installed.Run(ctx, a.operationID, nil, manifest.HookInstall, manifest.HookPostInstall)
 }
 
 // Rollback removes what the hooks made, by the application's own hooks.
-func (a *application) Rollback(ctx context.Context) error {
-	if _, err := os.Stat(a.folder()); err != nil {
+func (a *installApplication) Rollback(ctx context.Context) error {
+	if _, err := os.Stat(a.paths.Application(a.settings.Node.Application, a.settings.Node.Version)); err != nil {
 		return nil //nolint:nilerr // nothing was begun
 	}
-	for _, name := range []manifest.HookName{manifest.HookPreUninstall, manifest.HookUninstall} {
-		if err := a.run(ctx, name); err != nil {
-			return err
-		}
+	installed, err := a.application()
+	if err != nil {
+		return err
 	}
-	return os.RemoveAll(filepath.Dir(a.folder()))
+	if err := installed.Run(ctx, a.operationID, nil, manifest.HookPreUninstall, manifest.HookUninstall); err != nil {
+		return err
+	}
+	return installed.Remove()
 }
 
-func (a *application) folder() string {
-	return a.paths.Application(a.settings.Node.Application, a.settings.Node.Version)
-}
-
-// unpack puts the application's files where hooks find them.
-func (a *application) unpack(ctx context.Context) error {
-	folder := a.folder()
-	if _, err := os.Stat(folder); err == nil {
-		return nil
-	}
-	b, err := a.open()
-	if err != nil {
-		return err
-	}
-	partial := folder + ".partial"
-	if err := errors.Join(os.RemoveAll(partial), os.MkdirAll(partial, 0o755)); err != nil {
-		return err
-	}
-	if err := unpackResources(ctx, b, partial); err != nil {
-		return fmt.Errorf("unpack the application: %w", err)
-	}
-	// The folder is never unpacked again, so it must be whole after a loss of power.
-	if err := container.SyncFileSystem(partial); err != nil {
-		return err
-	}
-	return os.Rename(partial, folder)
-}
-
-func unpackResources(ctx context.Context, b *bundle.Bundle, folder string) error {
-	content, err := b.ReadManifest(ctx, b.Index().Application.Digest)
-	if err != nil {
-		return err
-	}
-	var artifact v1.Manifest
-	if err := json.Unmarshal(content, &artifact); err != nil {
-		return err
-	}
-	root, err := layer.Open(folder)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	for _, descriptor := range artifact.Layers {
-		if descriptor.MediaType != bundle.ResourcesMediaType {
-			continue
-		}
-		blob, err := b.Open(ctx, descriptor.Digest)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(root.Extract(ctx, blob, string(descriptor.MediaType)), blob.Close()); err != nil {
-			return err
-		}
-	}
-	app, err := b.Manifest()
-	if err != nil {
-		return err
-	}
-	return paths.WriteFile(filepath.Join(folder, bundle.NameManifest), app, 0o644)
-}
-
-// run runs a hook, if the application has it.
-func (a *application) run(ctx context.Context, name manifest.HookName) error {
-	m, err := a.manifest()
-	if err != nil {
-		return err
-	}
-	found, ok := m.Hooks[name]
-	if !ok {
-		return nil
-	}
+func (a *installApplication) application() (*application.Application, error) {
 	client, err := a.client()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	n := a.settings.Node
-	inside, err := filepath.Rel(a.paths.Root, a.folder())
-	if err != nil {
-		return err
-	}
-	h := &hook.Hook{
-		ID: a.operationID, Name: name, Job: string(found.Job), Application: n.Application, Version: n.Version,
-		Cluster: n.Cluster, Node: n.Name, Resources: filepath.Join(paths.Inside, inside),
+	return &application.Application{
+		Paths: a.paths, Store: a.store, Client: client, Log: a.log, Output: os.Stderr,
+		Name: n.Application, Version: n.Version, Cluster: n.Cluster, Node: n.Name,
 		ServiceUser: a.settings.ServiceUser, ServiceGroup: a.settings.ServiceGroup,
-	}
-	if err := a.checkImages(ctx, h); err != nil {
-		return err
-	}
-	runner := hook.Runner{Client: client, LogFile: a.paths.HookLog, Output: os.Stderr}
-	a.log.Info("run a hook", "hook", string(name))
-	return runner.Run(ctx, h)
-}
-
-// checkImages fails if the store lacks an image of a hook: Kubernetes would try
-// to pull it until the hook's deadline.
-func (a *application) checkImages(ctx context.Context, h *hook.Hook) error {
-	images, err := h.Images()
-	if err != nil {
-		return err
-	}
-	for _, image := range images {
-		reference, err := discovery.ParseReference(image)
-		if err != nil {
-			return fmt.Errorf("hook %s: %w", h.Name, err)
-		}
-		has, err := a.store.Has(ctx, store.ClusterName(discovery.Name(reference)))
-		if err != nil {
-			return fmt.Errorf("hook %s: %w", h.Name, err)
-		}
-		if !has {
-			return cli.WithHint(fmt.Errorf("hook %s: image %s is not in the package store", h.Name, image),
-				"build the bundle again with the image, and look at 'tele inspect'")
-		}
-	}
-	return nil
+	}, nil
 }
