@@ -16,6 +16,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
@@ -50,10 +51,19 @@ func (c *controlPlane) kubeadm() (*kubeadm.Config, error) {
 	}
 	n := c.settings.Node
 	profile, _ := m.Profile(n.Role)
+	given, err := c.configuration()
+	if err != nil {
+		return nil, err
+	}
+	environment, err := node.ReadEnvironment(c.paths)
+	if err != nil {
+		return nil, err
+	}
 	return &kubeadm.Config{
 		Cluster: n.Cluster, Node: n.Name, Address: n.Address, Version: n.Runtime,
 		PodNetwork: c.settings.PodNetwork, ServiceNetwork: c.settings.ServiceNetwork,
 		Taints: profile.Taints, Options: m.OptionsOf(n.Role), HostConntrack: !writable("/proc/sys/net/netfilter/nf_conntrack_max"),
+		NodePorts: given.NodePorts, FeatureGates: given.FeatureGates, Kubelet: given.Kubelet, Environment: environment,
 	}, nil
 }
 

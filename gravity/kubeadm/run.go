@@ -39,7 +39,7 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 	if Initialized(p) {
 		return nil
 	}
-	patch, err := config.Patch()
+	files, err := config.Patches()
 	if err != nil {
 		return err
 	}
@@ -49,11 +49,9 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 	if err != nil {
 		return err
 	}
-	for path, content := range map[string][]byte{
-		p.KubernetesFile("patches", patchName):      patch,
-		p.KubernetesFile(filepath.Base(configFile)): content,
-	} {
-		if err := paths.WriteFile(path, content, 0o600); err != nil {
+	files[filepath.Base(configFile)] = content
+	for name, content := range files {
+		if err := paths.WriteFile(p.KubernetesFile(name), content, 0o600); err != nil {
 			return err
 		}
 	}
@@ -63,7 +61,7 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 	}}); err != nil {
 		return fmt.Errorf("stop an earlier kubeadm: %w", err)
 	}
-	args := []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit, "kubeadm", "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"}
+	args := []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit, config.unset(), "kubeadm", "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"}
 	if _, err := in.Exec(ctx, container.Command{Args: args, Stdout: log, Stderr: log}); err != nil {
 		return fmt.Errorf("make the control plane: %w", err)
 	}
