@@ -136,9 +136,9 @@ func (p Programs) CheckKubelet(ctx context.Context, fields map[string]any, lines
 	if name == "" {
 		name, problem = found[2], "the value has another type:"
 	}
-	place := ""
+	place := "--config: "
 	if line := lines[name]; line != 0 {
-		place = fmt.Sprintf("line %d: ", line)
+		place += fmt.Sprintf("line %d: ", line)
 	}
 	return fmt.Errorf("%skubelet.config of Kubernetes %s: %s %q", place, p.Version, problem, name)
 }
