@@ -75,8 +75,12 @@ func checkBadGate(ctx context.Context, t *testing.T, machine *lab.Machine) {
   kubelet:
     config:
       maxPodz: 3
+---
+kind: RuntimeEnvironment
+version: v1
+spec: {data: {A: b}}
 `)
-	_, err = machine.Run(ctx, lab.Command{Args: []string{"/root/app/install", "--config=/root/bad.yaml"}})
+	_, err = machine.Run(ctx, lab.Command{Args: []string{"/root/app/install", "--config=/root/bad.yaml", "--mount=data:/srv/other"}})
 	for _, want := range []string{
 		"unrecognized feature gate: APIResponseCompresion", "did you mean APIResponseCompression?", `line 8: kubelet.config of Kubernetes ` + installtest.Version + `: unknown field "maxPodz"`,
 	} {
@@ -85,6 +89,11 @@ func checkBadGate(ctx context.Context, t *testing.T, machine *lab.Machine) {
 		}
 	}
 	equal(ctx, t, machine, "systemctl is-active gravity-master || true", "inactive")
+	equal(ctx, t, machine, "stat -c %a /var/lib/gravity/environment.json", "600")
+	for _, phase := range []string{"/pull", "/bootstrap", "/configure"} {
+		output(ctx, t, machine, "/root/app/gravity plan rollback --phase="+phase)
+	}
+	equal(ctx, t, machine, "ls -d /var/lib/gravity/environment.json 2>/dev/null || true", "")
 	output(ctx, t, machine, "/root/app/gravity system uninstall --confirm")
 }
 
@@ -100,7 +109,9 @@ func checkEnvironment(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	for _, process := range []string{"kubelet", "containerd", "etcd", "kube-apiserver", "kube-controller", "kube-scheduler"} {
 		equal(ctx, t, machine, fmt.Sprintf(environments, process), want)
 	}
-	equal(ctx, t, machine, "stat -c %a /var/lib/gravity/environment.json /var/lib/gravity/runtime/*/rootfs/etc/systemd/system.conf.d/environment.conf", "600\n600")
+	equal(ctx, t, machine, "stat -c %a /var/lib/gravity/environment.json /var/lib/gravity/runtime/current/rootfs/etc/systemd/system.conf.d/environment.conf", "600\n600")
+	// A restart writes it anew.
+	equal(ctx, t, machine, "cd /var/lib/gravity/runtime/current/rootfs/etc/systemd/system.conf.d && mv environment.conf /root && gravity system prepare && cmp environment.conf /root/environment.conf", "")
 	equal(ctx, t, machine, "ps -eww -o args | grep [c]onfidential || true", "")
 	equal(ctx, t, machine, "grep -rl confidential /var/lib/gravity/operations /var/lib/gravity/log /var/log /var/lib/gravity/node.json || true", "")
 	equal(ctx, t, machine, "journalctl --no-pager | grep confidential || true", "")
@@ -112,19 +123,22 @@ func checkEnvironment(ctx context.Context, t *testing.T, machine *lab.Machine) {
 func checkConfiguration(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	equal(ctx, t, machine, "kubectl get node node-1 -o jsonpath='{.spec.podCIDR}'", "10.9.0.0/24")
 	equal(ctx, t, machine, "kubectl get service kubernetes -o jsonpath='{.spec.clusterIP}'", "10.101.0.1")
-	const service = "kubectl create service nodeport ports --tcp=80 --dry-run=server -o name --node-port="
-	equal(ctx, t, machine, service+"31500", "service/ports")
+	const service = "kubectl create service nodeport ports --tcp=80 -o name --node-port="
+	equal(ctx, t, machine, service+"31500 && kubectl delete service ports -o name", "service/ports\nservice/ports")
 	_, err := machine.Run(ctx, lab.Command{Args: []string{"sh", "-c", service + "30500"}})
 	if err == nil || !strings.Contains(err.Error(), "31000-31999") {
 		t.Errorf("a port out of range: %v", err)
 	}
 	kubelet := output(ctx, t, machine, "kubectl get --raw /api/v1/nodes/node-1/proxy/configz")
 	for _, setting := range []string{
-		`"nodeLeaseDurationSeconds":50`, `"featureGates":{"APIResponseCompression":false}`, `"readOnlyPort":0`, `"memory.available":"64Mi"`, `"nodefs.available":"5%"`,
+		`"nodeLeaseDurationSeconds":50`, `"featureGates":{"APIResponseCompression":false}`, `"memory.available":"64Mi"`, `"nodefs.available":"5%"`,
 	} {
-		if !strings.Contains(strings.ReplaceAll(kubelet, `"enableServer":true`, `"readOnlyPort":0`), setting) {
+		if !strings.Contains(kubelet, setting) {
 			t.Errorf("the kubelet does not have %s: %s", setting, kubelet)
 		}
+	}
+	if strings.Contains(kubelet, "10255") {
+		t.Errorf("a port without authentication is open: %s", kubelet)
 	}
 	for _, process := range []string{"kube-apiserver", "kube-controller", "kube-scheduler"} {
 		equal(ctx, t, machine, "tr '\\0' '\\n' </proc/$(pgrep -xo "+process+")/cmdline | grep -x -- --feature-gates=APIResponseCompression=false | sort -u", "--feature-gates=APIResponseCompression=false")

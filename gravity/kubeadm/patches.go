@@ -43,14 +43,17 @@ func (c *Config) variables() []object {
 
 // unset keeps proxies from kubeadm itself, which needs none, and would print
 // them to its log and give them to kube-proxy's DaemonSet.
-func (c *Config) unset() string {
+func (c *Config) unset() []string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(c.Environment)) {
 		if strings.HasSuffix(strings.ToLower(name), "_proxy") {
 			names = append(names, name)
 		}
 	}
-	return "--property=UnsetEnvironment=" + strings.Join(names, " ")
+	if len(names) == 0 {
+		return nil
+	}
+	return []string{"--property=UnsetEnvironment=" + strings.Join(names, " ")}
 }
 
 // merge changes a mapping by another one, field by field.

@@ -61,7 +61,8 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 	}}); err != nil {
 		return fmt.Errorf("stop an earlier kubeadm: %w", err)
 	}
-	args := []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit, config.unset(), "kubeadm", "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"}
+	args := []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit}
+	args = append(append(args, config.unset()...), "kubeadm", "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print")
 	if _, err := in.Exec(ctx, container.Command{Args: args, Stdout: log, Stderr: log}); err != nil {
 		return fmt.Errorf("make the control plane: %w", err)
 	}
