@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -64,6 +65,10 @@ func (f Files) client(address netip.Addr) (*tls.Config, error) {
 	certificate, pool, err := f.load()
 	if err != nil {
 		return nil, err
+	}
+	// The other side would only cut the connection.
+	if now := time.Now(); now.After(certificate.Leaf.NotAfter) {
+		return nil, fmt.Errorf("the certificate %s has expired on %s", f.Certificate, certificate.Leaf.NotAfter.Format(time.DateOnly))
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}, Certificates: []tls.Certificate{*certificate},

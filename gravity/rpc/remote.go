@@ -172,6 +172,7 @@ func (e remoteExecutor) call(ctx context.Context, m method) (*result, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		a.request.Timeout = max(time.Until(deadline), time.Second)
 	}
+	id := a.request.ID
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	// It ends before the call returns.
@@ -183,7 +184,7 @@ func (e remoteExecutor) call(ctx context.Context, m method) (*result, error) {
 		select {
 		case <-over:
 		case <-ctx.Done():
-			e.cancel(following, a.request.ID, over)
+			e.cancel(following, id, over)
 			stop()
 		}
 	})

@@ -433,48 +433,6 @@ func TestRollbackCancelsExecute(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
-	dir := t.TempDir()
-	files := authority(t, dir, "master-1", time.Now())
-	worker := authority(t, dir, "node-2", time.Now())
-	w, _ := serve(t, files, &host{executor: &functions{}}, "127.0.0.1:0")
-	for name, test := range map[string]struct {
-		files Files
-		want  string
-	}{
-		"another authority": {authority(t, t.TempDir(), "master-1", time.Now()), "certificate"},
-		"expired":           {authority(t, dir, "master-3", time.Now().AddDate(-2, 0, 0)), "expired"},
-		"a worker":          {worker, "node node-2 is no master"},
-		"none":              {Files{Authority: files.Authority, Certificate: files.Authority, Key: files.Key}, "private key"},
-	} {
-		log := &warnings{}
-		if _, err := dial(t, test.files, w, log); err == nil || !strings.Contains(err.Error()+log.text, test.want) {
-			t.Errorf("%s: %v, want %q", name, err, test.want)
-		}
-	}
-	if _, err := dial(t, files, &wire{Listener: closedListener(t)}, slog.New(slog.DiscardHandler)); !errors.Is(err, operation.ErrNoAgent) {
-		t.Errorf("nobody there: %v, want ErrNoAgent", err)
-	}
-}
-
-type warnings struct{ text string }
-
-func (w *warnings) Debug(string, ...any) {}
-func (w *warnings) Info(string, ...any)  {}
-func (w *warnings) Warn(message string, args ...any) {
-	w.text += fmt.Sprintln(append([]any{message}, args...)...)
-}
-
-func closedListener(t *testing.T) net.Listener {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = listener.Close()
-	return listener
-}
-
 func TestWrongPhase(t *testing.T) {
 	files := authority(t, t.TempDir(), "master-1", time.Now())
 	w, _ := serve(t, files, &host{executor: &functions{}}, "127.0.0.1:0")
