@@ -121,4 +121,3 @@ func closedListener(t *testing.T) net.Listener {
 	_ = listener.Close()
 	return listener
 }
-
