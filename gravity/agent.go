@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -13,8 +15,8 @@ import (
 )
 
 func newAgentCommand(g *globals) *cobra.Command {
-	command := &cobra.Command{Use: "agent", Short: "The agent of this node"}
-	command.AddCommand(&cobra.Command{
+	command := &cobra.Command{Use: "agent", Short: "The agents of the cluster's nodes"}
+	command.AddCommand(newAgentDeployCommand(g), newAgentShutdownCommand(g), newAgentStatusCommand(g), &cobra.Command{
 		Use:    "run",
 		Short:  "Serve as the agent of this node",
 		Hidden: true,
@@ -23,9 +25,18 @@ func newAgentCommand(g *globals) *cobra.Command {
 	return command
 }
 
-// runAgent balances connections to the API servers until it is told to stop.
+// runAgent balances connections to the API servers and executes phases for other
+// nodes until it is told to stop, or to be another program.
 func (g *globals) runAgent(command *cobra.Command) error {
 	p, err := paths.New(g.stateDir)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
+	if err := becomeDeployed(p); err != nil {
+		log.Warn("the agent runs as the installed program", "error", err)
+	}
+	host, err := newAgentHost(p)
 	if err != nil {
 		return err
 	}
@@ -33,9 +44,28 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("balancer: %w", err)
 	}
-	return balancer.Serve(command.Context(), listener, balancer.Options{
+	ctx, cancel := context.WithCancel(command.Context())
+	defer cancel()
+	var running sync.WaitGroup
+	running.Go(func() { serveAgent(ctx, host, log) })
+	restart := false
+	running.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-host.restart:
+			restart = true
+			cancel()
+		}
+	})
+	err = balancer.Serve(ctx, listener, balancer.Options{
 		Upstreams: func() ([]string, error) { return balancer.ReadMasters(p.Masters()) },
 		Check:     balancer.CheckReady,
-		Log:       slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil)),
+		Log:       log,
 	})
+	cancel()
+	running.Wait()
+	if restart {
+		return becomeAgent(p)
+	}
+	return err
 }

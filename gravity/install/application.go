@@ -11,13 +11,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
-	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/hook"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/layer"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/store"
-	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // application installs the application: its files, and what its hooks do.
@@ -113,56 +109,13 @@ func unpackResources(ctx context.Context, b *bundle.Bundle, folder string) error
 
 // run runs a hook, if the application has it.
 func (a *application) run(ctx context.Context, name manifest.HookName) error {
-	m, err := a.manifest()
-	if err != nil {
-		return err
-	}
-	found, ok := m.Hooks[name]
-	if !ok {
-		return nil
-	}
 	client, err := a.client()
 	if err != nil {
 		return err
 	}
-	n := a.settings.Node
-	inside, err := filepath.Rel(a.paths.Root, a.folder())
-	if err != nil {
-		return err
-	}
-	h := &hook.Hook{
-		ID: a.operationID, Name: name, Job: string(found.Job), Application: n.Application, Version: n.Version,
-		Cluster: n.Cluster, Node: n.Name, Resources: filepath.Join(paths.Inside, inside),
+	run := HookRun{
+		Paths: a.paths, Node: &a.settings.Node, Client: client, OperationID: a.operationID, Log: a.log,
 		ServiceUser: a.settings.ServiceUser, ServiceGroup: a.settings.ServiceGroup,
 	}
-	if err := a.checkImages(ctx, h); err != nil {
-		return err
-	}
-	runner := hook.Runner{Client: client, LogFile: a.paths.HookLog, Output: os.Stderr}
-	a.log.Info("run a hook", "hook", string(name))
-	return runner.Run(ctx, h)
-}
-
-// checkImages fails if the store lacks an image of a hook: Kubernetes would try
-// to pull it until the hook's deadline.
-func (a *application) checkImages(ctx context.Context, h *hook.Hook) error {
-	images, err := h.Images()
-	if err != nil {
-		return err
-	}
-	for _, image := range images {
-		reference, err := discovery.ParseReference(image)
-		if err != nil {
-			return fmt.Errorf("hook %s: %w", h.Name, err)
-		}
-		has, err := a.store.Has(ctx, store.ClusterName(discovery.Name(reference)))
-		if err != nil {
-			return fmt.Errorf("hook %s: %w", h.Name, err)
-		}
-		if !has {
-			return cli.WithHint(fmt.Errorf("hook %s: image %s is not in the package store", h.Name, image),
-				"build the bundle again with the image, and look at 'tele inspect'")
-		}
-	}
-	return nil
+	return run.Run(ctx, name)
 }

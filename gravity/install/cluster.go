@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -232,6 +233,7 @@ func (e *election) Execute(ctx context.Context) error {
 		"data": map[string]any{
 			"name": n.Cluster, "state": "active", "application": n.Application, "version": n.Version,
 			"runtime": n.Runtime, "bundle": e.settings.Digest,
+			"service-uid": strconv.FormatInt(e.settings.ServiceUser, 10), "service-gid": strconv.FormatInt(e.settings.ServiceGroup, 10),
 		},
 	}})
 }

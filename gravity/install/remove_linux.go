@@ -43,7 +43,7 @@ func RemoveContainer(ctx context.Context, p paths.Paths) error {
 // RemoveContainer takes away, commands, and what is in the state folder. It may
 // be called again after it was interrupted.
 func Remove(ctx context.Context, p paths.Paths) error {
-	if !slices.ContainsFunc(p.Own(), exists) {
+	if !Traces(p) {
 		return cli.WithHint(fmt.Errorf("nothing of Gravity is in %s", p.Root), "name the state folder with --state-dir")
 	}
 	removeKubeconfig(p)
@@ -60,6 +60,11 @@ func Remove(ctx context.Context, p paths.Paths) error {
 	}
 	// Only what is Gravity's goes, whatever folder --state-dir names.
 	for _, path := range p.Own() {
+		if path == filepath.Dir(p.Program()) {
+			if err := endRemoval(ctx); err != nil {
+				return err
+			}
+		}
 		if err := os.RemoveAll(path); err != nil {
 			return err
 		}
@@ -70,6 +75,9 @@ func Remove(ctx context.Context, p paths.Paths) error {
 	}
 	return err
 }
+
+// Traces tells whether something of Gravity is in the state folder.
+func Traces(p paths.Paths) bool { return slices.ContainsFunc(p.Own(), exists) }
 
 func exists(path string) bool {
 	_, err := os.Lstat(path)

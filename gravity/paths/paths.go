@@ -141,12 +141,20 @@ func (p Paths) Containerd() string { return p.join("containerd") }
 // Masters lists the addresses that the balancer spreads connections over.
 func (p Paths) Masters() string { return p.join("agent", "masters.json") }
 
+// Deployed is the gravity that the agent runs as instead of Program, if it is
+// there.
+func (p Paths) Deployed() string { return p.join("agent", "deployed", "gravity") }
+
+// Operations is where the node keeps its operations.
+func (p Paths) Operations() string { return p.join("operations") }
+
 // Own lists everything that Gravity makes in the state folder.
 func (p Paths) Own() []string {
 	var own []string
 	for _, name := range []string{
-		"agent", "application", "bin", "certificates", "cni", "containerd", "etcd", "kubelet", "kubernetes", "log", "network",
+		"agent", "application", "certificates", "cni", "containerd", "etcd", "kubelet", "kubernetes", "log", "network",
 		"node.json", "registry", "resources", "runtime",
+		"bin",        // what removes all this may run from it, and after a loss of power again
 		"operations", // the last: as long as it is there, something may be left
 	} {
 		own = append(own, p.join(name))

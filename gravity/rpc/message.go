@@ -124,14 +124,11 @@ type Departure struct {
 	Node string `json:"node"`
 	// Force goes on where a drain or a hook fails.
 	Force bool `json:"force,omitempty"`
-	// Check asks only whether the node can be removed.
-	Check bool `json:"check,omitempty"`
 }
 
 // Departing is the answer to a Departure.
 type Departing struct {
-	// OperationID is the operation that removes the node; empty if it was only
-	// checked.
+	// OperationID is the operation that removes the node.
 	OperationID string `json:"operation_id,omitempty"`
 	// Failure is why the node cannot be removed, and NotMember that it is not one
 	// of the cluster.

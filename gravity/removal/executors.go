@@ -1,0 +1,223 @@
+package removal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/etcd"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+// Executors makes the executors of removals below a state folder.
+func Executors(stateDir string) operation.Executors {
+	return func(_ context.Context, plan *operation.Plan, phase operation.Phase, log operation.Logger) (operation.Executor, error) {
+		p, err := paths.New(stateDir)
+		if err != nil {
+			return nil, err
+		}
+		e := &environment{paths: p, operationID: plan.OperationID, log: log}
+		if err := phase.Decode(&e.settings); err != nil {
+			return nil, fmt.Errorf("phase %s: %w", phase.ID, err)
+		}
+		if e.settings.Node.Nodename == "" || !e.settings.Address.IsValid() {
+			return nil, fmt.Errorf("phase %s has no settings", phase.ID)
+		}
+		construct, known := executors[phase.Executor]
+		if !known {
+			return nil, fmt.Errorf("phase %s: this gravity knows no executor %q of removals", phase.ID, phase.Executor)
+		}
+		return construct(e), nil
+	}
+}
+
+var executors = map[string]func(*environment) operation.Executor{
+	initExecutor:       func(e *environment) operation.Executor { return &begin{e} },
+	preHookExecutor:    func(e *environment) operation.Executor { return &hook{e, manifest.HookPreNodeRemove} },
+	drainExecutor:      func(e *environment) operation.Executor { return &drain{e} },
+	mastersExecutor:    func(e *environment) operation.Executor { return &masters{e} },
+	etcdExecutor:       func(e *environment) operation.Executor { return &etcdMember{e} },
+	uninstallExecutor:  func(e *environment) operation.Executor { return &uninstall{e} },
+	kubernetesExecutor: func(e *environment) operation.Executor { return &kubernetes{e} },
+	postHookExecutor:   func(e *environment) operation.Executor { return &hook{e, manifest.HookPostNodeRemove} },
+	finishExecutor:     func(e *environment) operation.Executor { return &finish{e} },
+}
+
+// environment is what an executor knows.
+type environment struct {
+	paths       paths.Paths
+	operationID string
+	settings    settings
+	log         operation.Logger
+}
+
+// Done is not known: every phase is quick to be repeated.
+func (e *environment) Done(context.Context) (bool, error) { return false, nil }
+
+// errForGood is about phases that cannot be undone.
+var errForGood = cli.WithHint(errors.New("the node was removed for good"), "join it again with 'gravity join'")
+
+func (e *environment) client() (*kube.Client, error) {
+	return kube.Open(e.paths.KubernetesFile("admin.conf"))
+}
+
+// begin keeps other operations from changing the cluster.
+type begin struct{ *environment }
+
+func (b *begin) Execute(ctx context.Context) error {
+	client, err := b.client()
+	if err != nil {
+		return err
+	}
+	return changeRecord(ctx, client, func(r *record) (string, string, error) {
+		mine := r.state == stateShrinking && (r.operation == b.operationID || b.settings.Force)
+		if !mine && !slices.Contains(states, r.state) {
+			return "", "", fmt.Errorf("the cluster is %s, by operation %s", r.state, r.operation)
+		}
+		return stateShrinking, b.operationID, nil
+	})
+}
+
+func (b *begin) Rollback(ctx context.Context) error { return b.release(ctx) }
+
+// release lets others change the cluster again.
+func (e *environment) release(ctx context.Context) error {
+	client, err := e.client()
+	if err != nil {
+		return err
+	}
+	return changeRecord(ctx, client, func(r *record) (string, string, error) {
+		if r.operation != e.operationID {
+			return r.state, r.operation, nil
+		}
+		return stateActive, "", nil
+	})
+}
+
+// finish lets others change the cluster again.
+type finish struct{ *environment }
+
+func (f *finish) Execute(ctx context.Context) error { return f.release(ctx) }
+
+func (f *finish) Rollback(context.Context) error { return errForGood }
+
+// hook runs a hook of the application.
+type hook struct {
+	*environment
+	name manifest.HookName
+}
+
+func (h *hook) Execute(ctx context.Context) error {
+	err := h.run(ctx)
+	if err != nil && h.settings.Force && ctx.Err() == nil {
+		h.log.Warn("A hook has failed; the node is removed nevertheless.", "hook", string(h.name), "error", err)
+		return nil
+	}
+	return err
+}
+
+func (h *hook) run(ctx context.Context) error {
+	n, err := node.Read(h.paths)
+	if err != nil {
+		return err
+	}
+	client, err := h.client()
+	if err != nil {
+		return err
+	}
+	r, err := readRecord(ctx, client)
+	if err != nil {
+		return err
+	}
+	run := install.HookRun{
+		Paths: h.paths, Node: n, Client: client, OperationID: h.operationID, Log: h.log,
+		ServiceUser: account(r.value("service-uid")), ServiceGroup: account(r.value("service-gid")),
+	}
+	return run.Run(ctx, h.name)
+}
+
+// account reads a user or group of the record.
+func account(text string) int64 {
+	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return id
+	}
+	return install.DefaultServiceUser
+}
+
+// Rollback does nothing: what a hook did only the application knows.
+func (h *hook) Rollback(context.Context) error { return nil }
+
+// drainTimeout is how long pods may take to go, with their disruption budgets.
+const drainTimeout = 10 * time.Minute
+
+// drain takes the pods off the node.
+type drain struct{ *environment }
+
+func (d *drain) Execute(ctx context.Context) error {
+	client, err := d.client()
+	if err != nil {
+		return err
+	}
+	name := d.settings.Node.Nodename
+	if d.settings.Silent {
+		// Its kubelet does not tell that pods end; they go with the node.
+		return client.Cordon(ctx, name, true)
+	}
+	return client.Drain(ctx, name, kube.DrainOptions{
+		Timeout: drainTimeout, Force: d.settings.Force,
+		Told: func(waiting string) { d.log.Info("The node is drained.", "node", name, "waiting", waiting) },
+	})
+}
+
+func (d *drain) Rollback(ctx context.Context) error {
+	client, err := d.client()
+	if err != nil {
+		return err
+	}
+	return client.Cordon(ctx, d.settings.Node.Nodename, false)
+}
+
+// etcdMember removes the node from etcd.
+type etcdMember struct{ *environment }
+
+func (m *etcdMember) Execute(ctx context.Context) error {
+	client := etcd.New(container.New(m.paths))
+	members, err := client.Members(ctx, true)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(members, func(found etcd.Member) bool { return found.At(m.settings.Node.Nodename, m.settings.Address) })
+	if i < 0 {
+		return nil
+	}
+	// Masters may have been lost since the plan was made.
+	if err := etcd.CheckRemoval(members, members[i]); err != nil {
+		return err
+	}
+	return client.Remove(ctx, members[i].ID)
+}
+
+func (m *etcdMember) Rollback(context.Context) error { return errForGood }
+
+// kubernetes removes the node and its pods from Kubernetes.
+type kubernetes struct{ *environment }
+
+func (k *kubernetes) Execute(ctx context.Context) error {
+	client, err := k.client()
+	if err != nil {
+		return err
+	}
+	return client.Forget(ctx, k.settings.Node.Nodename)
+}
+
+func (k *kubernetes) Rollback(context.Context) error { return errForGood }
