@@ -67,6 +67,9 @@ func (c *Client) empty(ctx context.Context, node string, within time.Duration, t
 	last := ""
 	return Wait(ctx, within, "the pods of node "+node+" to go", func(ctx context.Context) error {
 		pods, err := c.drainable(ctx, node)
+		if err != nil && last != "" {
+			return fmt.Errorf("these are left: %s: %w", last, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -84,12 +87,14 @@ func (c *Client) empty(ctx context.Context, node string, within time.Duration, t
 			return nil
 		}
 		slices.Sort(waiting)
-		list := strings.Join(waiting, ", ")
-		if told != nil && list != last {
+		// What was not answered any more tells less than the answer before it.
+		if list := strings.Join(waiting, ", "); list != last && (ctx.Err() == nil || last == "") {
 			last = list
-			told(list)
+			if told != nil {
+				told(list)
+			}
 		}
-		return errors.New("these are left: " + list)
+		return errors.New("these are left: " + last)
 	})
 }
 

@@ -86,7 +86,10 @@ func Serve(ctx context.Context, listener net.Listener, files Files, host Host, l
 		}
 		cancel(fmt.Errorf("the agent ends: %w", context.Cause(ctx)))
 		server.calls.wait(endTimeout)
-		transport.Stop()
+		// Answers still go out, also that to whoever has ended the agent.
+		stopped := time.AfterFunc(answerTimeout, transport.Stop)
+		defer stopped.Stop()
+		transport.GracefulStop()
 	}()
 	err := transport.Serve(listener)
 	if ctx.Err() != nil {
@@ -101,6 +104,8 @@ const (
 	maxStreams = 128
 	// endTimeout is how long calls may take to end when the agent does.
 	endTimeout = 20 * time.Second
+	// answerTimeout is how long answers may take to be sent then.
+	answerTimeout = 3 * time.Second
 )
 
 // caller tells who calls.

@@ -161,20 +161,27 @@ func folder(t *testing.T, made bundle.Memory, files map[string]string) *v1.Descr
 // Machine starts a lab of one machine and extracts a bundle on it to /root/app.
 func Machine(t *testing.T, name, path string) *lab.Machine {
 	t.Helper()
-	machines, err := lab.New(t.Context(), lab.Options{Name: name, Count: 1, Log: t.Output()})
+	return Machines(t, name, path, 1)[0]
+}
+
+// Machines is Machine with several machines: node-1, node-2 and so on.
+func Machines(t *testing.T, name, path string, count int) []*lab.Machine {
+	t.Helper()
+	made, err := lab.New(t.Context(), lab.Options{Name: name, Count: count, Log: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
-		if err := machines.Close(ctx); err != nil {
+		if err := made.Close(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	machine := machines.Machines()[0]
-	Extract(t, machine, path)
-	return machine
+	for _, machine := range made.Machines() {
+		Extract(t, machine, path)
+	}
+	return made.Machines()
 }
 
 // Extract extracts a bundle on a machine to /root/app.

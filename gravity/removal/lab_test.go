@@ -1,0 +1,393 @@
+package removal_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
+	"github.com/gravity-platform/terraform-provider-gravity/lab"
+)
+
+func TestMain(m *testing.M) {
+	lab.SuperviseIfAsked()
+	os.Exit(m.Run())
+}
+
+const hook = `
+    job: |
+      apiVersion: batch/v1
+      kind: Job
+      metadata: {name: hook}
+      spec:
+        template:
+          spec:
+            restartPolicy: Never
+            containers:
+              - name: hook
+                image: docker.io/library/hook:1
+                command: [sh, -c, "kubectl get nodes -o name"]
+`
+
+var shop = installtest.Application{
+	Manifest: `apiVersion: cluster.gravitational.io/v2
+kind: Cluster
+metadata:
+  name: shop
+  resourceVersion: 1.0.0
+installer:
+  flavors:
+    items:
+      - name: one
+        nodes: [{profile: node, count: 1}]
+nodeProfiles:
+  - name: node
+hooks:
+  preNodeRemove:` + hook + `  postNodeRemove:` + hook,
+	Name: "shop", Version: "1.0.0",
+	Images: map[string]string{
+		"docker.io/library/pause:1": "registry.k8s.io/pause:3.10.2",
+		"docker.io/library/hook:1":  "gravity.local/master:" + installtest.Version,
+	},
+}
+
+// pods are spread over the nodes, and a budget lets one go at a time.
+const pods = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop, namespace: default}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      topologySpreadConstraints:
+        - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: shop}}}
+      terminationGracePeriodSeconds: 1
+      containers: [{name: shop, image: "docker.io/library/pause:1"}]
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: shop, namespace: default}
+spec:
+  maxUnavailable: 1
+  selector: {matchLabels: {app: shop}}
+`
+
+// site is a lab with a cluster.
+type site struct {
+	*testing.T
+	machines []*lab.Machine // node-1, node-2, …
+	before   []string       // how they were
+}
+
+func (s *site) run(ctx context.Context, n int, script string) (string, error) {
+	s.Helper()
+	result, err := s.machines[n-1].Run(ctx, lab.Command{Args: []string{"sh", "-c", script}})
+	return strings.TrimSpace(result.Stdout), err
+}
+
+// must runs a script on a node that has to succeed.
+func (s *site) must(ctx context.Context, n int, script string) string {
+	s.Helper()
+	text, err := s.run(ctx, n, script)
+	if err != nil {
+		installtest.Diagnose(s.T, s.machines[n-1])
+		s.Fatalf("node-%d: %s: %v\n%s", n, script, err, text)
+	}
+	return text
+}
+
+// refused runs a script that has to fail, with some words.
+func (s *site) refused(ctx context.Context, n int, script string, words ...string) {
+	s.Helper()
+	_, err := s.run(ctx, n, script)
+	for _, word := range words {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			s.Errorf("node-%d: %s: %v, want %q", n, script, err, word)
+		}
+	}
+}
+
+// until runs a script until it succeeds.
+func (s *site) until(ctx context.Context, n int, script string) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	defer cancel()
+	for {
+		text, err := s.run(ctx, n, script)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			installtest.Diagnose(s.T, s.machines[n-1])
+			s.Fatalf("node-%d: %s: %v\n%s", n, script, err, text)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+func (s *site) address(ctx context.Context, n int) netip.Addr {
+	s.Helper()
+	status, err := s.machines[n-1].Status(ctx)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return status.Address
+}
+
+// masters writes the list of masters on a node.
+func (s *site) masters(ctx context.Context, n int, masters ...int) {
+	s.Helper()
+	var list []string
+	for _, master := range masters {
+		list = append(list, fmt.Sprintf("%q", fmt.Sprintf("%s:6443", s.address(ctx, master))))
+	}
+	s.must(ctx, n, "mkdir -p /var/lib/gravity/agent && echo '["+strings.Join(list, ",")+"]' >/var/lib/gravity/agent/masters.json")
+}
+
+// copy copies folders of the state folder from node-1.
+func (s *site) copy(ctx context.Context, n int, folders ...string) {
+	s.Helper()
+	var content bytes.Buffer
+	tar := append([]string{"tar", "-C", "/var/lib/gravity", "-c"}, folders...)
+	if _, err := s.machines[0].Run(ctx, lab.Command{Args: tar, Stdout: &content}); err != nil {
+		s.Fatal(err)
+	}
+	if _, err := s.machines[n-1].Run(ctx, lab.Command{Args: []string{"tar", "-C", "/var/lib/gravity", "-x"}, Stdin: &content}); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// certify gives a node a certificate of the cluster's authority.
+func (s *site) certify(ctx context.Context, n int) {
+	s.Helper()
+	dir := s.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"ca.crt", "ca.key"} {
+		if err := os.WriteFile(file(name), []byte(s.must(ctx, 1, "cat /var/lib/gravity/certificates/"+name)+"\n"), 0o600); err != nil {
+			s.Fatal(err)
+		}
+	}
+	authority, err := certificate.EnsureAuthority(file("ca.crt"), file("ca.key"), time.Now())
+	if err != nil {
+		s.Fatal(err)
+	}
+	name := fmt.Sprintf("node-%d", n)
+	if _, err := authority.Ensure(certificate.Request{
+		Name: name, Organization: "gravity:nodes", DNS: []string{name, "leader.telekube.local", "registry.local"},
+		Addresses: []netip.Addr{s.address(ctx, n), netip.MustParseAddr("127.0.0.1")},
+	}, file("node.crt"), file("node.key"), time.Now()); err != nil {
+		s.Fatal(err)
+	}
+	for _, name := range []string{"ca.crt", "node.crt", "node.key"} {
+		if err := s.machines[n-1].CopyFileTo(ctx, file(name), "/var/lib/gravity/certificates/"+name, 0o600); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// join makes a machine a node, by the phases of an installation and by kubeadm.
+func (s *site) join(ctx context.Context, n int, master bool) {
+	s.Helper()
+	began := time.Now()
+	s.must(ctx, n, "/root/app/install --manual --cluster=test")
+	for _, phase := range []string{"/configure", "/bootstrap", "/pull"} {
+		s.must(ctx, n, "/root/app/gravity plan execute --phase="+phase)
+	}
+	s.certify(ctx, n)
+	s.copy(ctx, n, "application")
+	s.masters(ctx, n, 1)
+	if !master {
+		s.must(ctx, n, `sed -i 's/"master": true/"master": false/' /var/lib/gravity/node.json; rm -rf /var/lib/gravity/certificates/ca.key /var/lib/gravity/application`)
+	}
+	s.must(ctx, n, "/root/app/gravity plan execute --phase=/masters/"+fmt.Sprintf("node-%d/master", n))
+	s.must(ctx, n, "/root/app/gravity plan execute --phase=/export --force || /root/app/gravity plan execute --phase=/export/"+fmt.Sprintf("node-%d --force", n))
+	// What installed it is no operation of this cluster.
+	s.must(ctx, n, "rm -rf /var/lib/gravity/operations/*")
+	token := s.must(ctx, 1, "gravity exec kubeadm token create 2>/dev/null")
+	flags := ""
+	if master {
+		key := s.must(ctx, 1, "gravity exec kubeadm init phase upload-certs --upload-certs 2>/dev/null | tail -1")
+		flags = fmt.Sprintf(" --control-plane --certificate-key=%s --apiserver-advertise-address=%s", key, s.address(ctx, n))
+	}
+	s.must(ctx, n, fmt.Sprintf("gravity exec kubeadm join %s --token=%s --discovery-token-unsafe-skip-ca-verification --node-name=node-%d"+
+		" --ignore-preflight-errors=all%s 2>&1", kubeadm.Endpoint, token, n, flags))
+	s.until(ctx, 1, fmt.Sprintf("kubectl wait --for=condition=Ready node/node-%d --timeout=5s", n))
+	s.Logf("%.1f s to join node-%d", time.Since(began).Seconds(), n)
+}
+
+// as wants a machine to be as it was.
+func (s *site) as(ctx context.Context, n int) {
+	s.Helper()
+	s.until(ctx, n, "test ! -e /etc/systemd/system/gravity-uninstall.service && ! systemctl is-active gravity-uninstall")
+	after, err := s.run(ctx, n, installtest.Snapshot)
+	if err != nil {
+		s.Fatal(err)
+	}
+	installtest.Compare(s.T, s.before[n-1], after)
+}
+
+// completed waits for the operation that a command has printed to be completed
+// on a master.
+func (s *site) completed(ctx context.Context, n int, id string) {
+	s.Helper()
+	if id == "" || strings.ContainsAny(id, " \n") {
+		s.Fatalf("the operation is %q", id)
+	}
+	s.until(ctx, n, "gravity plan --operation-id="+id+" -o short | grep -E '^. finish +Completed' || { gravity plan --operation-id="+id+"; false; }")
+	s.Logf("%s", s.must(ctx, n, "gravity plan --operation-id="+id))
+}
+
+// TestLeaveAndRemove builds a cluster of two masters and a worker and takes it
+// apart again, node by node.
+func TestLeaveAndRemove(t *testing.T) {
+	installtest.SkipWithoutLab(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
+	defer cancel()
+	program := installtest.Program(t)
+	s := &site{T: t, machines: installtest.Machines(t, "removal", installtest.Bundle(t, program, shop), 3)}
+	for n := range s.machines {
+		s.before = append(s.before, s.must(ctx, n+1, installtest.Snapshot))
+	}
+	s.must(ctx, 1, "/root/app/install --cluster=test --token=secret >/dev/null")
+	alone(ctx, s)
+	agents(ctx, s, program)
+	s.join(ctx, 3, false)
+	s.join(ctx, 2, true)
+	s.masters(ctx, 1, 1, 2)
+	s.masters(ctx, 2, 2, 1)
+	s.masters(ctx, 3, 1, 2)
+	if err := s.machines[0].CopyTo(ctx, strings.NewReader(pods), "/root/pods.yaml", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.must(ctx, 1, "kubectl apply -f /root/pods.yaml && kubectl rollout status deployment/shop --timeout=120s && rm /root/pods.yaml")
+	workerLeaves(ctx, s)
+	workerDies(ctx, s)
+	masterIsRemoved(ctx, s)
+	s.must(ctx, 1, "gravity leave --force --confirm")
+	s.as(ctx, 1)
+}
+
+// alone tries to remove the only node.
+func alone(ctx context.Context, s *site) {
+	s.refused(ctx, 1, "gravity leave --confirm", "cannot remove the last master server", "gravity leave --force")
+	s.refused(ctx, 1, "gravity remove node-1 --confirm", "cannot remove the last master server")
+	s.refused(ctx, 1, "gravity remove node-9 --confirm", `node "node-9" is not a member of the cluster`)
+	s.refused(ctx, 1, "gravity leave --force", "nobody is there to confirm it", "--confirm")
+	s.refused(ctx, 2, "/root/app/gravity leave --confirm --force", "nothing of Gravity is in /var/lib/gravity")
+	s.must(ctx, 2, "/root/app/install --manual --cluster=test")
+	s.refused(ctx, 2, "/root/app/gravity leave --confirm", "no running cluster detected, please use --force flag to clean up the local state")
+	s.must(ctx, 2, "/root/app/gravity leave --confirm --force")
+	s.as(ctx, 2)
+}
+
+// agents runs another gravity as agent, and the installed one again.
+func agents(ctx context.Context, s *site, program string) {
+	s.Helper()
+	status := func(command string) report.Agent {
+		var found report.Agents
+		if err := json.Unmarshal([]byte(s.must(ctx, 1, command+" -o json")), &found); err != nil || len(found.Agents) != 1 {
+			s.Fatalf("%s: %v, %v", command, found, err)
+		}
+		return found.Agents[0]
+	}
+	installed := status("gravity agent status")
+	if installed.State != report.AgentRunning || installed.Deployed {
+		s.Errorf("the agent is %+v", installed)
+	}
+	other := filepath.Join(s.TempDir(), "gravity")
+	content, err := os.ReadFile(program)
+	if err == nil {
+		err = os.WriteFile(other, append(content, "other"...), 0o755)
+	}
+	if err == nil {
+		err = s.machines[0].CopyFileTo(ctx, other, "/root/app/other", 0o755)
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
+	deployed := status("/root/app/other agent deploy")
+	if deployed.Digest == installed.Digest || !deployed.Deployed {
+		s.Errorf("after deploy the agent is %+v", deployed)
+	}
+	s.must(ctx, 1, "kubectl get nodes")
+	// It is the deployed one also when it starts again.
+	s.must(ctx, 1, "systemctl restart gravity-agent && sleep 1")
+	s.until(ctx, 1, "gravity agent status | grep deployed")
+	if back := status("gravity agent shutdown"); back.Digest != installed.Digest || back.Deployed {
+		s.Errorf("after shutdown the agent is %+v", back)
+	}
+	s.must(ctx, 1, "rm /root/app/other")
+}
+
+// workerLeaves has a worker leave.
+func workerLeaves(ctx context.Context, s *site) {
+	text := s.must(ctx, 3, "gravity leave --confirm")
+	id, found := strings.CutSuffix(text, `", use 'gravity status' to poll its progress`)
+	id, begun := strings.CutPrefix(id, `launched operation "`)
+	if !found || !begun {
+		s.Fatalf("gravity leave prints %q", text)
+	}
+	s.completed(ctx, 1, id)
+	s.as(ctx, 3)
+	if nodes := s.must(ctx, 1, "kubectl get nodes -o name"); nodes != "node/node-1\nnode/node-2" {
+		s.Errorf("the nodes are %s", nodes)
+	}
+	s.must(ctx, 1, "kubectl rollout status deployment/shop --timeout=60s")
+	if log := s.must(ctx, 1, "cat /var/lib/gravity/log/hooks/shop-prenoderemove-*.log"); !strings.Contains(log, "node/node-3") {
+		s.Errorf("the hook before it says %q", log)
+	}
+	if log := s.must(ctx, 1, "cat /var/lib/gravity/log/hooks/shop-postnoderemove-*.log"); strings.Contains(log, "node/node-3") {
+		s.Errorf("the hook after it says %q", log)
+	}
+	if state := s.must(ctx, 1, "kubectl get configmap -n gravity-system cluster -o jsonpath='{.data.state}/{.data.operation}'"); state != "active/" {
+		s.Errorf("the cluster is %s", state)
+	}
+}
+
+// workerDies takes the power of a worker away: it is only removed by force.
+func workerDies(ctx context.Context, s *site) {
+	s.join(ctx, 3, false)
+	if err := s.machines[2].Kill(ctx); err != nil {
+		s.Fatal(err)
+	}
+	s.refused(ctx, 1, "gravity remove node-3 --confirm", "node node-3", "is not reachable", "--force")
+	s.must(ctx, 1, fmt.Sprintf("gravity remove %s --force --confirm --wait", s.address(ctx, 3)))
+	if nodes := s.must(ctx, 1, "kubectl get nodes -o name"); nodes != "node/node-1\nnode/node-2" {
+		s.Errorf("the nodes are %s", nodes)
+	}
+	if err := s.machines[2].Start(ctx); err != nil {
+		s.Fatal(err)
+	}
+	s.masters(ctx, 3, 1, 2)
+	s.refused(ctx, 3, "gravity leave --confirm", "this server is not a part of the running cluster, please use --force flag to clean up the local state")
+	s.must(ctx, 3, "gravity leave --confirm --force")
+	s.as(ctx, 3)
+}
+
+// masterIsRemoved removes a master that loses its power in the middle.
+func masterIsRemoved(ctx context.Context, s *site) {
+	s.refused(ctx, 2, "gravity remove node-3 --confirm", "not a member")
+	id := s.must(ctx, 1, "gravity remove node-2 --confirm --quiet")
+	s.completed(ctx, 1, id)
+	s.as(ctx, 2)
+	if members := s.must(ctx, 1, "gravity exec sh -c 'etcdctl --cacert=/etc/kubernetes/pki/etcd/ca.crt --cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key member list'"); strings.Contains(members, "node-2") {
+		s.Errorf("etcd has %s", members)
+	}
+	if list := s.must(ctx, 1, "cat /var/lib/gravity/agent/masters.json"); strings.Contains(list, s.address(ctx, 2).String()) {
+		s.Errorf("node-1 knows %s", list)
+	}
+}
+
