@@ -390,4 +390,3 @@ func masterIsRemoved(ctx context.Context, s *site) {
 		s.Errorf("node-1 knows %s", list)
 	}
 }
-
