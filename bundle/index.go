@@ -119,7 +119,10 @@ type Index struct {
 
 // Reference is the name of the application in index.json and gravity.db:
 // "gravity.local/app/NAME:VERSION".
-func (x *Index) Reference() string { return reference("app", x.Name, x.Version) }
+func (x *Index) Reference() string { return ApplicationReference(x.Name, x.Version) }
+
+// ApplicationReference is the name of an application's artifact.
+func ApplicationReference(name, version string) string { return reference("app", name, version) }
 
 // reference makes a name that registries take: build metadata of a version
 // follows an underscore, as Helm has it.

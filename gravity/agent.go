@@ -5,13 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
 )
 
 func newAgentCommand(g *globals) *cobra.Command {
@@ -25,8 +31,16 @@ func newAgentCommand(g *globals) *cobra.Command {
 	return command
 }
 
-// runAgent balances connections to the API servers and executes phases for other
-// nodes until it is told to stop, or to be another program.
+// agent is what serves on a node.
+type agent struct {
+	paths paths.Paths
+	node  *node.Node
+	log   *slog.Logger
+	host  *agentHost
+}
+
+// runAgent serves until it is told to stop, or to be another program. A server that fails is started
+// again and does not disturb the others.
 func (g *globals) runAgent(command *cobra.Command) error {
 	p, err := paths.New(g.stateDir)
 	if err != nil {
@@ -36,36 +50,93 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	if err := becomeDeployed(p); err != nil {
 		log.Warn("the agent runs as the installed program", "error", err)
 	}
+	n, err := node.Read(p)
+	if err != nil {
+		return err
+	}
 	host, err := newAgentHost(p)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", kubeadm.Endpoint.String())
-	if err != nil {
-		return fmt.Errorf("balancer: %w", err)
-	}
+	a := &agent{paths: p, node: n, log: log, host: host}
 	ctx, cancel := context.WithCancel(command.Context())
 	defer cancel()
+	servers := map[string]func(context.Context) error{
+		"balancer":  a.balance,
+		"bootstrap": a.bootstrap,
+		"phases":    a.execute,
+		"follow":    func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
+	}
 	var running sync.WaitGroup
-	running.Go(func() { serveAgent(ctx, host, log) })
-	restart := false
-	running.Go(func() {
-		select {
-		case <-ctx.Done():
-		case <-host.restart:
-			restart = true
-			cancel()
-		}
-	})
-	err = balancer.Serve(ctx, listener, balancer.Options{
-		Upstreams: func() ([]string, error) { return balancer.ReadMasters(p.Masters()) },
-		Check:     balancer.CheckReady,
-		Log:       log,
-	})
+	for name, serve := range servers {
+		running.Go(func() { a.keep(ctx, name, serve) })
+	}
+	restart := host.waitRestart(ctx)
 	cancel()
 	running.Wait()
 	if restart {
 		return becomeAgent(p)
 	}
-	return err
+	return nil
+}
+
+// execute executes phases for other nodes.
+func (a *agent) execute(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf(":%d", rpc.Port))
+	if err != nil {
+		return err
+	}
+	return rpc.Serve(ctx, listener, certificate.FilesOf(a.paths), a.host, a.log)
+}
+
+// keep lets a server serve until the context ends.
+func (a *agent) keep(ctx context.Context, name string, serve func(context.Context) error) {
+	for {
+		err := serve(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.log.Error("a server has ended and is started again", "server", name, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// balance passes connections of this node on to API servers.
+func (a *agent) balance(ctx context.Context) error {
+	return a.pass(ctx, kubeadm.Endpoint.String(), balancer.Options{
+		Upstreams: func() ([]string, error) { return balancer.ReadMasters(a.paths.Masters()) },
+		Check:     balancer.CheckReady,
+	})
+}
+
+// bootstrap answers machines that want to join: a master by itself, another node
+// by passing connections on to masters.
+func (a *agent) bootstrap(ctx context.Context) error {
+	if a.node.Master {
+		return bootstrap.NewServer(a.paths, a.node, a.log).Serve(ctx)
+	}
+	return a.pass(ctx, fmt.Sprintf(":%d", bootstrap.Port), balancer.Options{
+		Upstreams: func() ([]string, error) {
+			masters, err := node.ReadMasters(a.paths)
+			addresses := make([]string, 0, len(masters))
+			for _, master := range masters {
+				addresses = append(addresses, netip.AddrPortFrom(master, bootstrap.Port).String())
+			}
+			return addresses, err
+		},
+		Check: balancer.CheckListens,
+	})
+}
+
+func (a *agent) pass(ctx context.Context, address string, options balancer.Options) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	options.Log = a.log
+	return balancer.Serve(ctx, listener, options)
 }

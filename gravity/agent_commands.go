@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -164,7 +165,7 @@ func askAgent(ctx context.Context, p paths.Paths, m member.Member, do func(conte
 		if err != nil {
 			return nil, err
 		}
-		client, err := rpc.Dial(rpc.FilesOf(p), rpc.AddressOf(address))
+		client, err := rpc.Dial(certificate.FilesOf(p), rpc.AddressOf(address))
 		if err != nil {
 			return nil, err
 		}

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,23 +55,13 @@ func digestOf(content io.Reader) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// serveAgent serves other nodes until ctx ends. What goes wrong is tried again:
-// the address may not be free yet.
-func serveAgent(ctx context.Context, host *agentHost, log *slog.Logger) {
-	for {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf(":%d", rpc.Port))
-		if err == nil {
-			err = rpc.Serve(ctx, listener, rpc.FilesOf(host.paths), host, log)
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		log.Warn("the agent cannot serve other nodes", "error", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(5 * time.Second):
-		}
+// waitRestart waits until the agent is to begin anew, or ctx ends.
+func (h *agentHost) waitRestart(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-h.restart:
+		return true
 	}
 }
 

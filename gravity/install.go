@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +22,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/token"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
 )
@@ -112,9 +112,7 @@ func (i *installation) run(command *cobra.Command) error {
 		return err
 	}
 	if i.manual {
-		fmt.Fprintln(command.ErrOrStderr(), "The plan is made: see it with 'gravity plan', execute it with 'gravity plan execute --phase=PHASE'")
-		_, err := fmt.Fprintln(command.OutOrStdout(), plan.OperationID)
-		return err
+		return printManual(command, plan)
 	}
 	err = i.changeOperation(command, plan, func(ctx context.Context, engine *operation.Engine) error { return engine.Resume(ctx) })
 	if err != nil {
@@ -204,15 +202,23 @@ func (i *installation) plan(ctx context.Context) (*operation.Plan, error) {
 
 // refuseAgain fails if this machine is a node, or is becoming one.
 func (i *installation) refuseAgain(ctx context.Context, p paths.Paths) error {
-	ids, err := i.operations().List(ctx)
+	return refuseNode(ctx, i.globals, p, operation.TypeInstall, func(cluster string) error {
+		return cli.WithHint(fmt.Errorf("the installation of cluster %s has not ended", cluster),
+			"go on with 'gravity install --resume', or start again after 'gravity system uninstall --confirm'")
+	})
+}
+
+// refuseNode fails if this machine is a node, or an operation makes it one that
+// has not ended.
+func refuseNode(ctx context.Context, g *globals, p paths.Paths, operationType string, unfinished func(cluster string) error) error {
+	ids, err := g.operations().List(ctx)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		found, err := i.operations().Read(ctx, id)
-		if err == nil && found.Plan.OperationType == operation.TypeInstall && found.Active() {
-			return cli.WithHint(fmt.Errorf("the installation of cluster %s has not ended", found.Plan.ClusterName),
-				"go on with 'gravity install --resume', or start again after 'gravity system uninstall --confirm'")
+		found, err := g.operations().Read(ctx, id)
+		if err == nil && found.Plan.OperationType == operationType && found.Active() {
+			return unfinished(found.Plan.ClusterName)
 		}
 	}
 	n, err := node.Read(p)
@@ -270,12 +276,7 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 	if s.Node.Cluster == "" {
 		s.Node.Cluster = randomName()
 	}
-	if i.advertise == "" {
-		s.Node.Address, err = install.AdvertiseAddress()
-	} else if s.Node.Address, err = netip.ParseAddr(i.advertise); err != nil {
-		err = cli.Usagef("--advertise-addr: %w", err)
-	}
-	if err != nil {
+	if s.Node.Address, err = parseAdvertise(i.advertise); err != nil {
 		return nil, err
 	}
 	if s.PodNetwork, err = netip.ParsePrefix(i.podNetwork); err != nil {
@@ -310,18 +311,34 @@ func (i *installation) keepResources(p paths.Paths, operationID string, s *insta
 // keepToken writes the token by which nodes join where the node's services find
 // it. It is a secret, and no part of the plan.
 func (i *installation) keepToken(p paths.Paths) error {
-	token := i.token
-	if name, ok := strings.CutPrefix(token, "@"); ok {
+	joining, err := readToken(i.token)
+	if err != nil {
+		return err
+	}
+	if i.token == "" {
+		joining = token.New()
+	}
+	return paths.WriteFile(p.Token(), []byte(joining.String()+"\n"), 0o600)
+}
+
+// readToken reads the token that --token gives, or the file that it names; empty
+// is no token.
+func readToken(text string) (token.Token, error) {
+	if text == "" {
+		return token.Token{}, nil
+	}
+	if name, ok := strings.CutPrefix(text, "@"); ok {
 		content, err := os.ReadFile(name)
 		if err != nil {
-			return fmt.Errorf("--token: %w", err)
+			return token.Token{}, fmt.Errorf("--token: %w", err)
 		}
-		token = strings.TrimSpace(string(content))
+		text = string(content)
 	}
-	if token == "" {
-		token = rand.Text()
+	parsed, err := token.Parse(text)
+	if err != nil {
+		return token.Token{}, cli.Usagef("--token: %w", err)
 	}
-	return paths.WriteFile(p.Token(), []byte(token+"\n"), 0o600)
+	return parsed, nil
 }
 
 // checkFlavor refuses a flavor that the application does not have.

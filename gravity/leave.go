@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
@@ -116,17 +117,11 @@ func (l *leave) run(command *cobra.Command, _ []string) error {
 
 // otherMasters are those that this node knows, besides itself.
 func otherMasters(p paths.Paths, n *node.Node) ([]netip.Addr, error) {
-	known, err := balancer.ReadMasters(p.Masters())
+	known, err := node.ReadMasters(p)
 	if err != nil {
 		return nil, err
 	}
-	var others []netip.Addr
-	for _, text := range known {
-		if address, err := netip.ParseAddrPort(text); err == nil && address.Addr() != n.Address {
-			others = append(others, address.Addr())
-		}
-	}
-	return others, nil
+	return slices.DeleteFunc(known, func(address netip.Addr) bool { return address == n.Address }), nil
 }
 
 // leaveNothing cleans up after an installation that failed early.
@@ -220,7 +215,7 @@ func (l *leave) leaveCluster(command *cobra.Command, p paths.Paths, n *node.Node
 }
 
 func depart(ctx context.Context, p paths.Paths, master netip.Addr, request rpc.Departure) (string, error) {
-	client, err := rpc.Dial(rpc.FilesOf(p), rpc.AddressOf(master))
+	client, err := rpc.Dial(certificate.FilesOf(p), rpc.AddressOf(master))
 	if err != nil {
 		return "", err
 	}

@@ -20,7 +20,7 @@ func newCommand() *cobra.Command {
 		Short: "Install and run a Gravity cluster",
 	}
 	g := addGlobals(root)
-	root.AddCommand(newInstallCommand(g), newExecCommand(g), newShellCommand(g), newEnterCommand(g))
+	root.AddCommand(newInstallCommand(g), newJoinCommand(g), newTokenCommand(g), newExecCommand(g), newShellCommand(g), newEnterCommand(g))
 	root.AddCommand(newSystemCommand(g), newAgentCommand(g), newLeaveCommand(g), newRemoveCommand(g))
 	root.AddCommand(newCheckCommand(g), newPlanCommand(g), newPlanResumeCommand(g), newRollbackCommand(g))
 	root.AddCommand(cli.NewVersionCommand("gravity"))

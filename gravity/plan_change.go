@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
@@ -62,7 +63,7 @@ func (p *planChange) changeOperation(command *cobra.Command, plan *operation.Pla
 		}
 	}
 	// Certificates are read when another node is needed.
-	remote := rpc.NewRemote(rpc.FilesOf(paths.Paths{Root: p.stateDir}))
+	remote := rpc.NewRemote(certificate.FilesOf(paths.Paths{Root: p.stateDir}))
 	defer func() { err = errors.Join(err, remote.Close()) }()
 	engine, err := operation.Open(command.Context(), operation.Config{
 		Store:     p.operations(),

@@ -6,11 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
-
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
 // maxMasters is how many addresses a list may have.
@@ -35,15 +34,6 @@ func ReadMasters(file string) ([]string, error) {
 		}
 	}
 	return addresses, nil
-}
-
-// WriteMasters writes the list of masters, the preferred one first.
-func WriteMasters(file string, addresses []netip.AddrPort) error {
-	content, err := json.Marshal(addresses)
-	if err != nil {
-		return err
-	}
-	return paths.WriteFile(file, append(content, '\n'), 0o644)
 }
 
 // probe asks API servers for their readiness. Nothing that they answer is
@@ -73,4 +63,13 @@ func CheckReady(ctx context.Context, address string) error {
 		return fmt.Errorf("it answers %s", response.Status)
 	}
 	return nil
+}
+
+// CheckListens tells whether something listens at an address.
+func CheckListens(ctx context.Context, address string) error {
+	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return connection.Close()
 }

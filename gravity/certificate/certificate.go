@@ -85,6 +85,8 @@ func EnsureAuthority(certificateFile, keyFile string, now time.Time) (*Authority
 type Request struct {
 	// Name is the common name, and Organization the group, of the holder.
 	Name, Organization string
+	// Unit is a part of the group.
+	Unit string
 	// DNS and Addresses are what a server is called by.
 	DNS       []string
 	Addresses []netip.Addr
@@ -102,6 +104,15 @@ func (a *Authority) Ensure(request Request, certificateFile, keyFile string, now
 	if err != nil {
 		return false, err
 	}
+	encoded, err := a.leaf(request, &key.PublicKey, now)
+	if err != nil {
+		return false, err
+	}
+	return true, write(certificateFile, encoded, keyFile, key)
+}
+
+// leaf makes a certificate for a key: PEM.
+func (a *Authority) leaf(request Request, public *ecdsa.PublicKey, now time.Time) ([]byte, error) {
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: request.Name},
 		DNSNames:    request.DNS,
@@ -113,14 +124,17 @@ func (a *Authority) Ensure(request Request, certificateFile, keyFile string, now
 	if request.Organization != "" {
 		template.Subject.Organization = []string{request.Organization}
 	}
+	if request.Unit != "" {
+		template.Subject.OrganizationalUnit = []string{request.Unit}
+	}
 	for _, address := range request.Addresses {
 		template.IPAddresses = append(template.IPAddresses, address.AsSlice())
 	}
-	_, encoded, err := sign(template, a.certificate, &key.PublicKey, a.key)
+	_, encoded, err := sign(template, a.certificate, public, a.key)
 	if err != nil {
-		return false, fmt.Errorf("certificate of %s: %w", request.Name, err)
+		return nil, fmt.Errorf("certificate of %s: %w", request.Name, err)
 	}
-	return true, write(certificateFile, encoded, keyFile, key)
+	return encoded, nil
 }
 
 // covers tells whether a certificate still does for a request.
@@ -137,7 +151,8 @@ func (a *Authority) covers(certificate *x509.Certificate, request Request, now t
 		addresses = append(addresses, address.Unmap())
 	}
 	return slices.Equal(certificate.DNSNames, request.DNS) && slices.Equal(addresses, request.Addresses) &&
-		(request.Organization == "" || slices.Equal(certificate.Subject.Organization, []string{request.Organization}))
+		(request.Organization == "" || slices.Equal(certificate.Subject.Organization, []string{request.Organization})) &&
+		(request.Unit == "" || slices.Equal(certificate.Subject.OrganizationalUnit, []string{request.Unit}))
 }
 
 func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer *ecdsa.PrivateKey) (*x509.Certificate, []byte, error) {

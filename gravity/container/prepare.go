@@ -2,7 +2,9 @@ package container
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -106,11 +108,18 @@ func (c *Container) files(n *node.Node, strict bool) map[string]string {
 // WriteMirrors tells containerd, which notices at once, where the images of
 // each original host are.
 func (c *Container) WriteMirrors(n *node.Node) error {
-	hosts, err := store.New(c.paths.Store()).Hosts()
+	hosts, err := c.registryHosts(n)
 	if err != nil {
 		return err
 	}
-	masters := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	masters, err := node.ReadMasters(c.paths)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if n.Master {
+		masters = slices.DeleteFunc(masters, func(master netip.Addr) bool { return master == n.Address })
+		masters = slices.Insert(masters, 0, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	}
 	folder := filepath.Join(c.paths.Rootfs(n.Runtime), "etc/containerd/certs.d")
 	for _, host := range append(hosts, "") {
 		name := host
@@ -124,11 +133,24 @@ func (c *Container) WriteMirrors(n *node.Node) error {
 	return nil
 }
 
+// registryHosts lists the original hosts of images: a master has them in its
+// store, others were told.
+func (c *Container) registryHosts(n *node.Node) ([]string, error) {
+	if n.Master {
+		return store.New(c.paths.Store()).Hosts()
+	}
+	return node.ReadHosts(c.paths)
+}
+
 // writeNetwork writes the container's hosts and resolv.conf files in place,
 // since they are bound into it one by one.
 func (c *Container) writeNetwork(n *node.Node) error {
+	leader := n.Address
+	if masters, err := node.ReadMasters(c.paths); err == nil && !n.Master {
+		leader = masters[0]
+	}
 	hosts := fmt.Sprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n%s %s\n%s leader.telekube.local registry.local\n",
-		n.Address, n.Name, n.Address)
+		n.Address, n.Name, leader)
 	var resolv strings.Builder
 	resolvers, search := HostResolvers()
 	for _, resolver := range resolvers {

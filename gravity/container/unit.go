@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
@@ -102,7 +103,8 @@ func (c *Container) Stop(ctx context.Context) error { return Systemctl(ctx, "sto
 // upTimeout bounds how long the container may take to be up.
 const upTimeout = 2 * time.Minute
 
-// WaitUp waits until the container's systemd, containerd and registry answer.
+// WaitUp waits until the container's systemd and containerd and, on a master, the
+// registry answer.
 func (c *Container) WaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("it is not up after %s", upTimeout))
 	defer cancel()
@@ -122,6 +124,14 @@ func (c *Container) WaitUp(ctx context.Context) error {
 func (c *Container) up(ctx context.Context) error {
 	if !c.Running() {
 		return errors.New("runc does not run it")
+	}
+	n, err := node.Read(c.paths)
+	if err != nil {
+		return err
+	}
+	if !n.Master {
+		_, err := c.Exec(ctx, Command{Args: []string{"systemctl", "is-active", "containerd"}})
+		return err
 	}
 	if _, err := c.Exec(ctx, Command{Args: []string{"systemctl", "is-active", "containerd", "registry"}}); err != nil {
 		return err

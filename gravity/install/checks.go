@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/preflight"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -24,6 +25,12 @@ func (c *checks) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return Check(ctx, options, c.log)
+}
+
+// Check runs the preflight checks: the error has those that would break a node,
+// the log those that make it slow or fragile.
+func Check(ctx context.Context, options preflight.Options, log operation.Logger) error {
 	list, err := preflight.Checks(options)
 	if err != nil {
 		return err
@@ -38,7 +45,7 @@ func (c *checks) Execute(ctx context.Context) error {
 		case result.Status == preflight.StatusFailed && result.Level == preflight.LevelError:
 			failed = append(failed, cli.WithHint(fmt.Errorf("check %s: %s", result.Name, result.Measured), "%s: %s", result.Name, result.Remedy))
 		case result.Status != preflight.StatusPassed && result.Status != preflight.StatusSkipped:
-			c.log.Warn("a check did not pass", "check", result.Name, "measured", result.Measured, "remedy", result.Remedy)
+			log.Warn("a check did not pass", "check", result.Name, "measured", result.Measured, "remedy", result.Remedy)
 		}
 	}
 	return errors.Join(failed...)

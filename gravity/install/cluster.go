@@ -10,15 +10,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/token"
 )
 
 //go:embed manifests/rbac.yaml
@@ -217,8 +218,8 @@ func Healthy(ctx context.Context, client *kube.Client, node string) error {
 	return client.PodsReady(ctx, "kube-system")
 }
 
-// election records the cluster in itself. With one master there is nothing to
-// elect.
+// election records the cluster in itself, and the token by which nodes join it.
+// With one master there is nothing to elect.
 type election struct{ inCluster }
 
 func (e *election) Execute(ctx context.Context) error {
@@ -226,14 +227,22 @@ func (e *election) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	content, err := os.ReadFile(e.paths.Token())
+	if err != nil {
+		return err
+	}
+	joining, err := token.Parse(string(content))
+	if err != nil {
+		return err
+	}
+	if err := token.Put(ctx, client, joining, time.Time{}); err != nil {
+		return err
+	}
 	n := e.settings.Node
-	return client.ApplyObject(ctx, &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "ConfigMap",
-		"metadata": map[string]any{"name": "cluster", "namespace": "gravity-system"},
-		"data": map[string]any{
-			"name": n.Cluster, "state": "active", "application": n.Application, "version": n.Version,
-			"runtime": n.Runtime, "bundle": e.settings.Digest,
-			"service-uid": strconv.FormatInt(e.settings.ServiceUser, 10), "service-gid": strconv.FormatInt(e.settings.ServiceGroup, 10),
-		},
-	}})
+	return cluster.Write(ctx, client, &cluster.Facts{
+		Name: n.Cluster, State: cluster.StateActive, Application: n.Application, Version: n.Version,
+		Bundle: e.settings.Digest, Runtime: n.Runtime,
+		PodNetwork: e.settings.PodNetwork, ServiceNetwork: e.settings.ServiceNetwork, VXLANPort: e.settings.VXLANPort,
+		ServiceUser: e.settings.ServiceUser, ServiceGroup: e.settings.ServiceGroup, CloudProvider: n.CloudProvider,
+	})
 }

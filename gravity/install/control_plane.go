@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,8 +15,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
@@ -29,18 +32,11 @@ func (c *controlPlane) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log, err := openLog(filepath.Join(c.paths.Log(), "kubeadm.log"))
+	log, err := kubeadm.OpenLog(c.paths)
 	if err != nil {
 		return err
 	}
 	return errors.Join(kubeadm.Init(ctx, c.paths, c.container, config, log), log.Close())
-}
-
-func openLog(path string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
-	}
-	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
 func (c *controlPlane) kubeadm() (*kubeadm.Config, error) {
@@ -48,13 +44,16 @@ func (c *controlPlane) kubeadm() (*kubeadm.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := c.settings.Node
+	return Kubeadm(&c.settings.Node, m, c.settings.PodNetwork, c.settings.ServiceNetwork), nil
+}
+
+// Kubeadm is what kubeadm has to know of a node.
+func Kubeadm(n *node.Node, m *manifest.Manifest, pods, services netip.Prefix) *kubeadm.Config {
 	profile, _ := m.Profile(n.Role)
 	return &kubeadm.Config{
-		Cluster: n.Cluster, Node: n.Name, Address: n.Address, Version: n.Runtime,
-		PodNetwork: c.settings.PodNetwork, ServiceNetwork: c.settings.ServiceNetwork,
+		Cluster: n.Cluster, Node: n.Name, Address: n.Address, Version: n.Runtime, PodNetwork: pods, ServiceNetwork: services,
 		Taints: profile.Taints, Options: m.OptionsOf(n.Role), HostConntrack: !writable("/proc/sys/net/netfilter/nf_conntrack_max"),
-	}, nil
+	}
 }
 
 // writable tells whether a setting of the kernel can be set. One that is not
@@ -67,23 +66,29 @@ func writable(path string) bool {
 // Rollback ends the container, so that nothing of the control plane runs,
 // removes the control plane's files and starts the container again.
 func (c *controlPlane) Rollback(ctx context.Context) error {
-	if _, err := os.Stat(c.paths.Node()); err != nil {
+	return RemoveKubernetes(ctx, c.paths, c.container)
+}
+
+// RemoveKubernetes undoes what kubeadm did on a node, and leaves the container
+// running with nothing in it.
+func RemoveKubernetes(ctx context.Context, p paths.Paths, in *container.Container) error {
+	if _, err := os.Stat(p.Node()); err != nil {
 		return nil //nolint:nilerr // nothing was begun
 	}
-	if err := c.container.Stop(ctx); err != nil {
+	if err := in.Stop(ctx); err != nil {
 		return err
 	}
-	if err := unmountBelow(c.paths.Kubelet(), c.paths.Containerd()); err != nil {
+	if err := unmountBelow(p.Kubelet(), p.Containerd()); err != nil {
 		return err
 	}
 	removeNetwork()
-	removeKubeconfig(c.paths)
-	for _, folder := range []string{c.paths.Kubernetes(), c.paths.Etcd(), c.paths.Kubelet(), c.paths.Containerd()} {
+	removeKubeconfig(p)
+	for _, folder := range []string{p.Kubernetes(), p.Etcd(), p.Kubelet(), p.Containerd()} {
 		if err := empty(folder); err != nil {
 			return err
 		}
 	}
-	return c.container.Start(ctx)
+	return in.Start(ctx)
 }
 
 // empty removes what is in a folder that others have bound.
@@ -125,13 +130,16 @@ func (w *wait) Execute(ctx context.Context) error {
 	if err := w.removeTokens(ctx, client); err != nil {
 		return err
 	}
-	return installAccess(w.paths, w.settings.Node.Address.String())
+	return InstallAccess(w.paths, w.settings.Node.Address.String())
 }
 
 // Rollback takes people's access away.
-func (w *wait) Rollback(context.Context) error {
-	removeKubeconfig(w.paths)
-	return errors.Join(removeLink(w.paths, "kubectl"), removeLink(w.paths, "helm"))
+func (w *wait) Rollback(context.Context) error { return RemoveAccess(w.paths) }
+
+// RemoveAccess undoes InstallAccess.
+func RemoveAccess(p paths.Paths) error {
+	removeKubeconfig(p)
+	return errors.Join(removeLink(p, "kubectl"), removeLink(p, "helm"))
 }
 
 // label gives the node the labels of its profile, also those that a kubelet may
@@ -141,20 +149,25 @@ func (w *wait) label(ctx context.Context, client *kube.Client) error {
 	if err != nil {
 		return err
 	}
-	profile, _ := m.Profile(w.settings.Node.Role)
-	labels := map[string]any{
-		"gravitational.io/advertise-ip": w.settings.Node.Address.String(),
-		manifest.LabelServiceRole:       "master",
-		manifest.LabelControlPlane:      "",
-		manifest.LabelMaster:            "",
+	return client.Label(ctx, w.settings.Node.Name, Labels(&w.settings.Node, m))
+}
+
+// Labels are those of a node: of its profile, and what tells its role.
+func Labels(n *node.Node, m *manifest.Manifest) map[string]any {
+	profile, _ := m.Profile(n.Role)
+	labels := map[string]any{kube.LabelAddress: n.Address.String(), manifest.LabelServiceRole: string(manifest.RoleNode)}
+	if n.Master {
+		labels[manifest.LabelServiceRole] = string(manifest.RoleMaster)
+		labels[manifest.LabelControlPlane] = ""
+		labels[manifest.LabelMaster] = ""
 		// kubeadm sets it, and then no balancer of a cloud finds a node where all
 		// nodes are masters.
-		"node.kubernetes.io/exclude-from-external-load-balancers": nil,
+		labels["node.kubernetes.io/exclude-from-external-load-balancers"] = nil
 	}
 	for key, value := range profile.Labels {
 		labels[key] = value
 	}
-	return client.Label(ctx, w.settings.Node.Name, labels)
+	return labels
 }
 
 // removeTokens removes kubeadm's bootstrap tokens: nobody was given them.
@@ -172,8 +185,8 @@ func (w *wait) removeTokens(ctx context.Context, client *kube.Client) error {
 	return nil
 }
 
-// installAccess lets root use kubectl and helm on the host.
-func installAccess(p paths.Paths, address string) error {
+// InstallAccess lets root use kubectl and helm on the host, a master.
+func InstallAccess(p paths.Paths, address string) error {
 	for _, name := range []string{"kubectl", "helm"} {
 		path := filepath.Join(paths.Commands, name)
 		target, err := os.Readlink(path)

@@ -1,16 +1,20 @@
 package install
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
@@ -33,7 +37,11 @@ func Endpoints(ctx context.Context, p paths.Paths) ([]Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := InstalledManifest(p, n)
+	content, err := os.ReadFile(filepath.Join(p.Application(n.Application, n.Version), bundle.NameManifest))
+	if err != nil {
+		return nil, err
+	}
+	m, _, err := manifest.Parse(bundle.NameManifest, bytes.NewReader(content))
 	if err != nil {
 		return nil, err
 	}

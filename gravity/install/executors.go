@@ -49,7 +49,7 @@ var executors = map[string]func(*environment) operation.Executor{
 	overlayExecutor:     func(e *environment) operation.Executor { return &overlay{inCluster{e}} },
 	exportExecutor:      func(e *environment) operation.Executor { return &export{e} },
 	healthExecutor:      func(e *environment) operation.Executor { return &health{inCluster{e}} },
-	applicationExecutor: func(e *environment) operation.Executor { return &application{e, e.operationID} },
+	applicationExecutor: func(e *environment) operation.Executor { return &installApplication{e} },
 	electionExecutor:    func(e *environment) operation.Executor { return &election{inCluster{e}} },
 }
 

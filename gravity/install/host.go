@@ -11,10 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
@@ -37,9 +35,7 @@ func (c *configure) Execute(context.Context) error {
 	if err := EnsureCertificates(c.paths, &c.settings.Node, time.Now()); err != nil {
 		return err
 	}
-	if err := balancer.WriteMasters(c.paths.Masters(), []netip.AddrPort{
-		netip.AddrPortFrom(c.settings.Node.Address, kubeadm.APIServerPort),
-	}); err != nil {
+	if err := node.WriteMasters(c.paths, []netip.Addr{c.settings.Node.Address}); err != nil {
 		return err
 	}
 	// The last file: it tells that all of it is there.
@@ -56,16 +52,12 @@ func EnsureCertificates(p paths.Paths, n *node.Node, now time.Time) error {
 	if err := os.MkdirAll(p.Certificates(), 0o700); err != nil {
 		return err
 	}
-	file := func(name string) string { return filepath.Join(p.Certificates(), name) }
-	authority, err := certificate.EnsureAuthority(file("ca.crt"), file("ca.key"), now)
+	files := certificate.FilesOf(p)
+	authority, err := certificate.EnsureAuthority(files.Authority, files.AuthorityKey, now)
 	if err != nil {
 		return err
 	}
-	_, err = authority.Ensure(certificate.Request{
-		Name: n.Name, Organization: "gravity:nodes",
-		DNS:       []string{n.Name, "leader.telekube.local", "registry.local"},
-		Addresses: []netip.Addr{n.Address, netip.AddrFrom4([4]byte{127, 0, 0, 1})},
-	}, file("node.crt"), file("node.key"), now)
+	_, err = authority.Ensure(certificate.ForNode(n), files.Certificate, files.Key, now)
 	return err
 }
 
@@ -75,16 +67,22 @@ type bootstrap struct{ *environment }
 func (b *bootstrap) Done(context.Context) (bool, error) { return false, nil }
 
 func (b *bootstrap) Execute(ctx context.Context) error {
+	return Bootstrap(ctx, b.paths)
+}
+
+// Bootstrap puts this program in its place on the machine, and loads the modules
+// of the kernel that a node needs.
+func Bootstrap(ctx context.Context, p paths.Paths) error {
 	for _, module := range []string{"overlay", "br_netfilter", "nf_tables", "vxlan"} {
 		loadModule(ctx, module)
 	}
-	if err := installProgram(b.paths.Program()); err != nil {
+	if err := installProgram(p.Program()); err != nil {
 		return fmt.Errorf("install gravity: %w", err)
 	}
-	if err := paths.Link(b.paths.Program(), filepath.Join(paths.Commands, "gravity")); err != nil {
+	if err := paths.Link(p.Program(), filepath.Join(paths.Commands, "gravity")); err != nil {
 		return err
 	}
-	return installCompletion(ctx, b.paths.Program())
+	return installCompletion(ctx, p.Program())
 }
 
 // installCompletion lets bash complete gravity's commands, where it looks for
@@ -100,8 +98,11 @@ func installCompletion(ctx context.Context, program string) error {
 	return paths.WriteFile(filepath.Join(paths.Completions, "gravity"), text, 0o644)
 }
 
-func (b *bootstrap) Rollback(context.Context) error {
-	return errors.Join(removeLink(b.paths, "gravity"), removeCompletion(), os.RemoveAll(filepath.Dir(b.paths.Program())))
+func (b *bootstrap) Rollback(context.Context) error { return RemoveProgram(b.paths) }
+
+// RemoveProgram undoes Bootstrap.
+func RemoveProgram(p paths.Paths) error {
+	return errors.Join(removeLink(p, "gravity"), removeCompletion(), os.RemoveAll(filepath.Dir(p.Program())))
 }
 
 func removeCompletion() error { return os.RemoveAll(filepath.Join(paths.Completions, "gravity")) }
@@ -127,13 +128,20 @@ type startContainer struct{ *environment }
 func (s *startContainer) Done(context.Context) (bool, error) { return false, nil }
 
 func (s *startContainer) Execute(ctx context.Context) error {
-	if err := s.container.Prepare(&s.settings.Node); err != nil {
+	return StartContainer(ctx, s.paths, &s.settings.Node)
+}
+
+// StartContainer starts the agent, which is the balancer, and the master
+// container of a node.
+func StartContainer(ctx context.Context, p paths.Paths, n *node.Node) error {
+	master := container.New(p)
+	if err := master.Prepare(n); err != nil {
 		return err
 	}
-	if err := container.EnsureUnit(ctx, AgentUnit, agentText(s.paths)); err != nil {
+	if err := container.EnsureUnit(ctx, AgentUnit, agentText(p)); err != nil {
 		return err
 	}
-	return s.container.Start(ctx)
+	return master.Start(ctx)
 }
 
 func (s *startContainer) Rollback(ctx context.Context) error { return RemoveContainer(ctx, s.paths) }

@@ -24,6 +24,9 @@ var (
 	Jobs        = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}
 )
 
+// LabelAddress has the address that other nodes reach a node at.
+const LabelAddress = "gravitational.io/advertise-ip"
+
 // Wait calls a check until it succeeds, at most for the given time. The error
 // at the end is the check's last: it says what is missing.
 func Wait(ctx context.Context, within time.Duration, what string, check func(context.Context) error) error {

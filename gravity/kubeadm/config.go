@@ -64,19 +64,30 @@ func (c *Config) Init(again bool) ([]byte, error) {
 	if again {
 		registration["ignorePreflightErrors"] = []string{"all"}
 	}
-	documents := []object{
-		{
-			"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "InitConfiguration",
-			"localAPIEndpoint": object{"advertiseAddress": c.Address.String(), "bindPort": APIServerPort},
+	return documents(
+		object{
+			"apiVersion": apiVersion, "kind": "InitConfiguration",
+			"localAPIEndpoint": c.endpoint(),
 			"nodeRegistration": registration,
 			"patches":          object{"directory": patchFolder},
 		},
 		c.cluster(),
 		c.kubelet(),
 		c.proxy(),
-	}
+	)
+}
+
+const apiVersion = "kubeadm.k8s.io/v1beta4"
+
+// endpoint is where the node's API server listens.
+func (c *Config) endpoint() object {
+	return object{"advertiseAddress": c.Address.String(), "bindPort": APIServerPort}
+}
+
+// documents writes YAML documents.
+func documents(list ...object) ([]byte, error) {
 	var text bytes.Buffer
-	for i, document := range documents {
+	for i, document := range list {
 		content, err := yaml.Marshal(document)
 		if err != nil {
 			return nil, err
@@ -142,7 +153,7 @@ func (c *Config) cluster() object {
 	server := component(map[string]string{})
 	server["certSANs"] = names
 	return object{
-		"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration",
+		"apiVersion": apiVersion, "kind": "ClusterConfiguration",
 		"clusterName":          c.Cluster,
 		"kubernetesVersion":    "v" + c.Version,
 		"controlPlaneEndpoint": Endpoint.String(),

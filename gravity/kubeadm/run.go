@@ -26,7 +26,7 @@ type executor interface {
 	Exec(ctx context.Context, command container.Command) (string, error)
 }
 
-// Initialized tells whether this node's control plane was made.
+// Initialized tells whether kubeadm has done its work on this node.
 func Initialized(p paths.Paths) bool {
 	_, err := os.Stat(p.KubernetesFile("initialized"))
 	return err == nil
@@ -57,17 +57,36 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 			return err
 		}
 	}
+	if err := run(ctx, in, log, "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"); err != nil {
+		return fmt.Errorf("make the control plane: %w", err)
+	}
+	return markInitialized(p, config)
+}
+
+// markInitialized records that kubeadm has done its work on this node.
+func markInitialized(p paths.Paths, config *Config) error {
+	return paths.WriteFile(p.KubernetesFile("initialized"), []byte(config.Version+"\n"), 0o600)
+}
+
+// run runs kubeadm in a unit of its own.
+func run(ctx context.Context, in executor, log io.Writer, args ...string) error {
 	// A process that was killed may have left a kubeadm that still runs.
 	if _, err := in.Exec(ctx, container.Command{Args: []string{
 		"sh", "-c", "systemctl stop " + unit + " 2>/dev/null || ! systemctl is-active --quiet " + unit,
 	}}); err != nil {
 		return fmt.Errorf("stop an earlier kubeadm: %w", err)
 	}
-	args := []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit, "kubeadm", "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"}
-	if _, err := in.Exec(ctx, container.Command{Args: args, Stdout: log, Stderr: log}); err != nil {
-		return fmt.Errorf("make the control plane: %w", err)
+	args = append([]string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit, "kubeadm"}, args...)
+	_, err := in.Exec(ctx, container.Command{Args: args, Stdout: log, Stderr: log})
+	return err
+}
+
+// OpenLog opens the file that has what kubeadm prints on this node.
+func OpenLog(p paths.Paths) (*os.File, error) {
+	if err := os.MkdirAll(p.Log(), 0o755); err != nil {
+		return nil, err
 	}
-	return paths.WriteFile(p.KubernetesFile("initialized"), []byte(config.Version+"\n"), 0o600)
+	return os.OpenFile(filepath.Join(p.Log(), "kubeadm.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
 func exists(path string) bool {

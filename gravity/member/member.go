@@ -16,9 +16,6 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 )
 
-// AddressLabel has the address that a node was installed or joined with.
-const AddressLabel = "gravitational.io/advertise-ip"
-
 // Roles in the cluster, as plans have them.
 const (
 	Master = "master"
@@ -69,10 +66,11 @@ func List(ctx context.Context, client *kube.Client) ([]Member, error) {
 func parse(node *unstructured.Unstructured) Member {
 	labels := node.GetLabels()
 	m := Member{Server: operation.Server{
-		AdvertiseIP: labels[AddressLabel], Hostname: labels["kubernetes.io/hostname"], Nodename: node.GetName(),
+		AdvertiseIP: labels[kube.LabelAddress], Hostname: labels["kubernetes.io/hostname"], Nodename: node.GetName(),
 		Role: labels["role"], ClusterRole: Worker,
 	}}
-	if _, master := labels[manifest.LabelControlPlane]; master {
+	// A master that leaves keeps its service role to the end.
+	if _, master := labels[manifest.LabelControlPlane]; master || labels[manifest.LabelServiceRole] == string(manifest.RoleMaster) {
 		m.ClusterRole = Master
 	}
 	addresses, _, _ := unstructured.NestedSlice(node.Object, "status", "addresses")

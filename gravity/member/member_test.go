@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 )
 
@@ -26,13 +27,17 @@ func TestParse(t *testing.T) {
 	}{
 		{
 			"master", node(map[string]any{
-				AddressLabel: "192.0.2.1", "kubernetes.io/hostname": "one", "role": "front", "node-role.kubernetes.io/control-plane": "",
+				kube.LabelAddress: "192.0.2.1", "kubernetes.io/hostname": "one", "role": "front", "node-role.kubernetes.io/control-plane": "",
 			}, "192.0.2.9"),
 			Member{operation.Server{AdvertiseIP: "192.0.2.1", Hostname: "one", Nodename: "node-1", Role: "front", ClusterRole: Master}, true},
 		},
 		{
 			"without labels", node(nil, "192.0.2.9"),
 			Member{operation.Server{AdvertiseIP: "192.0.2.9", Hostname: "node-1", Nodename: "node-1", ClusterRole: Worker}, true},
+		},
+		{
+			"leaving master", node(map[string]any{"gravitational.io/k8s-role": "master"}, "192.0.2.9"),
+			Member{operation.Server{AdvertiseIP: "192.0.2.9", Hostname: "node-1", Nodename: "node-1", ClusterRole: Master}, true},
 		},
 		{"empty", &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "x"}}}, Member{operation.Server{Hostname: "x", Nodename: "x", ClusterRole: Worker}, false}},
 	} {

@@ -69,6 +69,9 @@ func (p Paths) Store() string { return p.join("registry") }
 // Certificates has gravity's own CA and what it signed.
 func (p Paths) Certificates() string { return p.join("certificates") }
 
+// Certificate is a file of those.
+func (p Paths) Certificate(name string) string { return p.join("certificates", name) }
+
 // Runtime is the folder of one runtime: the bundle that runc runs.
 func (p Paths) Runtime(version string) string { return p.join("runtime", version) }
 
@@ -148,11 +151,17 @@ func (p Paths) Deployed() string { return p.join("agent", "deployed", "gravity")
 // Operations is where the node keeps its operations.
 func (p Paths) Operations() string { return p.join("operations") }
 
+// RegistryHosts lists the original hosts of images, on nodes without a store.
+func (p Paths) RegistryHosts() string { return p.join("agent", "hosts.json") }
+
+// EtcdBackup is the copy of etcd's data that is made before a node joins.
+func (p Paths) EtcdBackup(operationID string) string { return p.join("backup", operationID+".db") }
+
 // Own lists everything that Gravity makes in the state folder.
 func (p Paths) Own() []string {
 	var own []string
 	for _, name := range []string{
-		"agent", "application", "certificates", "cni", "containerd", "etcd", "kubelet", "kubernetes", "log", "network",
+		"agent", "application", "backup", "certificates", "cni", "containerd", "etcd", "kubelet", "kubernetes", "log", "network",
 		"node.json", "registry", "resources", "runtime",
 		"bin",        // what removes all this may run from it, and after a loss of power again
 		"operations", // the last: as long as it is there, something may be left

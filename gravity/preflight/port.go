@@ -25,6 +25,7 @@ type use struct {
 // original's notes, and what today's components add).
 var clusterPorts = []use{
 	{protocol: manifest.ProtocolTCP, first: 2379, last: 2380, by: "etcd", master: true},
+	{protocol: manifest.ProtocolTCP, first: 3009, last: 3009, by: "nodes that join"},
 	{protocol: manifest.ProtocolTCP, first: 3012, last: 3012, by: "the agent"},
 	{protocol: manifest.ProtocolTCP, first: 5000, last: 5000, by: "the registry", master: true},
 	{protocol: manifest.ProtocolTCP, first: 6443, last: 6443, by: "the Kubernetes API", master: true},

@@ -4,18 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
-	"strconv"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/application"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/etcd"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/store"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
@@ -100,7 +104,7 @@ func (e *environment) release(ctx context.Context) error {
 		if r.operation != e.operationID {
 			return r.state, r.operation, nil
 		}
-		return stateActive, "", nil
+		return cluster.StateActive, "", nil
 	})
 }
 
@@ -135,23 +139,23 @@ func (h *hook) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := readRecord(ctx, client)
+	facts, err := cluster.Read(ctx, client)
 	if err != nil {
 		return err
 	}
-	run := install.HookRun{
-		Paths: h.paths, Node: n, Client: client, OperationID: h.operationID, Log: h.log,
-		ServiceUser: account(r.value("service-uid")), ServiceGroup: account(r.value("service-gid")),
-	}
-	return run.Run(ctx, h.name)
+	leaving := h.settings.Node
+	return applicationOf(h.paths, n, client, facts, h.log).Run(ctx, h.operationID, map[string]string{
+		"GRAVITY_NODE_NAME": leaving.Nodename, "GRAVITY_NODE_ADDRESS": leaving.AdvertiseIP, "GRAVITY_NODE_ROLE": leaving.Role,
+	}, h.name)
 }
 
-// account reads a user or group of the record.
-func account(text string) int64 {
-	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return id
+// applicationOf is the cluster's application on this master.
+func applicationOf(p paths.Paths, n *node.Node, client *kube.Client, facts *cluster.Facts, log operation.Logger) *application.Application {
+	return &application.Application{
+		Paths: p, Store: store.New(p.Store()), Client: client, Log: log, Output: os.Stderr,
+		Name: facts.Application, Version: facts.Version, Cluster: facts.Name, Node: n.Name,
+		ServiceUser: facts.ServiceUser, ServiceGroup: facts.ServiceGroup,
 	}
-	return install.DefaultServiceUser
 }
 
 // Rollback does nothing: what a hook did only the application knows.
@@ -186,6 +190,28 @@ func (d *drain) Rollback(ctx context.Context) error {
 	}
 	return client.Cordon(ctx, d.settings.Node.Nodename, false)
 }
+
+// masters makes the node no master any more, as far as other nodes know: their
+// agents ask for the masters every few seconds, their balancers send nothing to
+// one that is none, and their agents do not obey it.
+type masters struct{ *environment }
+
+func (m *masters) label(ctx context.Context, value any) error {
+	client, err := m.client()
+	if err != nil {
+		return err
+	}
+	// What tells a second attempt that it is a master stays: the service role.
+	err = client.Label(ctx, m.settings.Node.Nodename, map[string]any{manifest.LabelControlPlane: value, manifest.LabelMaster: value})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (m *masters) Execute(ctx context.Context) error { return m.label(ctx, nil) }
+
+func (m *masters) Rollback(ctx context.Context) error { return m.label(ctx, "") }
 
 // etcdMember removes the node from etcd.
 type etcdMember struct{ *environment }

@@ -1,7 +1,6 @@
 package removal_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,9 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
 	"github.com/gravity-platform/terraform-provider-gravity/lab"
 )
@@ -36,7 +33,7 @@ const hook = `
             containers:
               - name: hook
                 image: docker.io/library/hook:1
-                command: [sh, -c, "kubectl get nodes -o name"]
+                command: [sh, -c, "echo about $GRAVITY_NODE_NAME; kubectl get nodes -o name"]
 `
 
 var shop = installtest.Application{
@@ -52,6 +49,8 @@ installer:
         nodes: [{profile: node, count: 1}]
 nodeProfiles:
   - name: node
+  - name: worker
+    labels: {node-role.kubernetes.io/node: "true"}
 hooks:
   preNodeRemove:` + hook + `  postNodeRemove:` + hook,
 	Name: "shop", Version: "1.0.0",
@@ -147,86 +146,17 @@ func (s *site) address(ctx context.Context, n int) netip.Addr {
 	return status.Address
 }
 
-// masters writes the list of masters on a node.
-func (s *site) masters(ctx context.Context, n int, masters ...int) {
-	s.Helper()
-	var list []string
-	for _, master := range masters {
-		list = append(list, fmt.Sprintf("%q", fmt.Sprintf("%s:6443", s.address(ctx, master))))
-	}
-	s.must(ctx, n, "mkdir -p /var/lib/gravity/agent && echo '["+strings.Join(list, ",")+"]' >/var/lib/gravity/agent/masters.json")
-}
-
-// copy copies folders of the state folder from node-1.
-func (s *site) copy(ctx context.Context, n int, folders ...string) {
-	s.Helper()
-	var content bytes.Buffer
-	tar := append([]string{"tar", "-C", "/var/lib/gravity", "-c"}, folders...)
-	if _, err := s.machines[0].Run(ctx, lab.Command{Args: tar, Stdout: &content}); err != nil {
-		s.Fatal(err)
-	}
-	if _, err := s.machines[n-1].Run(ctx, lab.Command{Args: []string{"tar", "-C", "/var/lib/gravity", "-x"}, Stdin: &content}); err != nil {
-		s.Fatal(err)
-	}
-}
-
-// certify gives a node a certificate of the cluster's authority.
-func (s *site) certify(ctx context.Context, n int) {
-	s.Helper()
-	dir := s.TempDir()
-	file := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{"ca.crt", "ca.key"} {
-		if err := os.WriteFile(file(name), []byte(s.must(ctx, 1, "cat /var/lib/gravity/certificates/"+name)+"\n"), 0o600); err != nil {
-			s.Fatal(err)
-		}
-	}
-	authority, err := certificate.EnsureAuthority(file("ca.crt"), file("ca.key"), time.Now())
-	if err != nil {
-		s.Fatal(err)
-	}
-	name := fmt.Sprintf("node-%d", n)
-	if _, err := authority.Ensure(certificate.Request{
-		Name: name, Organization: "gravity:nodes", DNS: []string{name, "leader.telekube.local", "registry.local"},
-		Addresses: []netip.Addr{s.address(ctx, n), netip.MustParseAddr("127.0.0.1")},
-	}, file("node.crt"), file("node.key"), time.Now()); err != nil {
-		s.Fatal(err)
-	}
-	for _, name := range []string{"ca.crt", "node.crt", "node.key"} {
-		if err := s.machines[n-1].CopyFileTo(ctx, file(name), "/var/lib/gravity/certificates/"+name, 0o600); err != nil {
-			s.Fatal(err)
-		}
-	}
-}
-
-// join makes a machine a node, by the phases of an installation and by kubeadm.
-func (s *site) join(ctx context.Context, n int, master bool) {
+// join makes a machine a node.
+func (s *site) join(ctx context.Context, n int, role string) {
 	s.Helper()
 	began := time.Now()
-	s.must(ctx, n, "/root/app/install --manual --cluster=test")
-	for _, phase := range []string{"/configure", "/bootstrap", "/pull"} {
-		s.must(ctx, n, "/root/app/gravity plan execute --phase="+phase)
-	}
-	s.certify(ctx, n)
-	s.copy(ctx, n, "application")
-	s.masters(ctx, n, 1)
-	if !master {
-		s.must(ctx, n, `sed -i 's/"master": true/"master": false/' /var/lib/gravity/node.json; rm -rf /var/lib/gravity/certificates/ca.key /var/lib/gravity/application`)
-	}
-	s.must(ctx, n, "/root/app/gravity plan execute --phase=/masters/"+fmt.Sprintf("node-%d/master", n))
-	s.must(ctx, n, "/root/app/gravity plan execute --phase=/export --force || /root/app/gravity plan execute --phase=/export/"+fmt.Sprintf("node-%d --force", n))
-	// What installed it is no operation of this cluster.
-	s.must(ctx, n, "rm -rf /var/lib/gravity/operations/*")
-	token := s.must(ctx, 1, "gravity exec kubeadm token create 2>/dev/null")
-	flags := ""
-	if master {
-		key := s.must(ctx, 1, "gravity exec kubeadm init phase upload-certs --upload-certs 2>/dev/null | tail -1")
-		flags = fmt.Sprintf(" --control-plane --certificate-key=%s --apiserver-advertise-address=%s", key, s.address(ctx, n))
-	}
-	s.must(ctx, n, fmt.Sprintf("gravity exec kubeadm join %s --token=%s --discovery-token-unsafe-skip-ca-verification --node-name=node-%d"+
-		" --ignore-preflight-errors=all%s 2>&1", kubeadm.Endpoint, token, n, flags))
+	s.must(ctx, n, fmt.Sprintf("/root/gravity join %s --token=%s --role=%s 2>&1", s.address(ctx, 1), joinToken, role))
 	s.until(ctx, 1, fmt.Sprintf("kubectl wait --for=condition=Ready node/node-%d --timeout=5s", n))
 	s.Logf("%.1f s to join node-%d", time.Since(began).Seconds(), n)
 }
+
+// joinToken is the cluster's.
+const joinToken = "a-token-for-tests"
 
 // as wants a machine to be as it was.
 func (s *site) as(ctx context.Context, n int) {
@@ -250,6 +180,18 @@ func (s *site) completed(ctx context.Context, n int, id string) {
 	s.Logf("%s", s.must(ctx, n, "gravity plan --operation-id="+id))
 }
 
+// lead finds the master that has an operation.
+func (s *site) lead(ctx context.Context, id string) int {
+	s.Helper()
+	for n := range s.machines {
+		if _, err := s.run(ctx, n+1, "test -d /var/lib/gravity/operations/"+id); err == nil {
+			return n + 1
+		}
+	}
+	s.Fatalf("no node has operation %s", id)
+	return 0
+}
+
 // TestLeaveAndRemove builds a cluster of two masters and a worker and takes it
 // apart again, node by node.
 func TestLeaveAndRemove(t *testing.T) {
@@ -257,18 +199,15 @@ func TestLeaveAndRemove(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
 	program := installtest.Program(t)
-	s := &site{T: t, machines: installtest.Machines(t, "removal", installtest.Bundle(t, program, shop), 3)}
+	s := &site{T: t, machines: installtest.Machines(t, "removal", 3, installtest.Bundle(t, program, shop), program)}
 	for n := range s.machines {
 		s.before = append(s.before, s.must(ctx, n+1, installtest.Snapshot))
 	}
-	s.must(ctx, 1, "/root/app/install --cluster=test --token=secret >/dev/null")
+	s.must(ctx, 1, "/root/app/install --cluster=test --role=node --token="+joinToken+" >/dev/null")
 	alone(ctx, s)
 	agents(ctx, s, program)
-	s.join(ctx, 3, false)
-	s.join(ctx, 2, true)
-	s.masters(ctx, 1, 1, 2)
-	s.masters(ctx, 2, 2, 1)
-	s.masters(ctx, 3, 1, 2)
+	s.join(ctx, 3, "worker")
+	s.join(ctx, 2, "node")
 	if err := s.machines[0].CopyTo(ctx, strings.NewReader(pods), "/root/pods.yaml", 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -286,10 +225,10 @@ func alone(ctx context.Context, s *site) {
 	s.refused(ctx, 1, "gravity remove node-1 --confirm", "cannot remove the last master server")
 	s.refused(ctx, 1, "gravity remove node-9 --confirm", `node "node-9" is not a member of the cluster`)
 	s.refused(ctx, 1, "gravity leave --force", "nobody is there to confirm it", "--confirm")
-	s.refused(ctx, 2, "/root/app/gravity leave --confirm --force", "nothing of Gravity is in /var/lib/gravity")
-	s.must(ctx, 2, "/root/app/install --manual --cluster=test")
-	s.refused(ctx, 2, "/root/app/gravity leave --confirm", "no running cluster detected, please use --force flag to clean up the local state")
-	s.must(ctx, 2, "/root/app/gravity leave --confirm --force")
+	s.refused(ctx, 2, "/root/gravity leave --confirm --force", "nothing of Gravity is in /var/lib/gravity")
+	s.must(ctx, 2, fmt.Sprintf("/root/gravity join %s --token=%s --role=worker --manual", s.address(ctx, 1), joinToken))
+	s.refused(ctx, 2, "/root/gravity leave --confirm", "please use --force flag to clean up the local state")
+	s.must(ctx, 2, "/root/gravity leave --confirm --force")
 	s.as(ctx, 2)
 }
 
@@ -340,16 +279,17 @@ func workerLeaves(ctx context.Context, s *site) {
 	if !found || !begun {
 		s.Fatalf("gravity leave prints %q", text)
 	}
-	s.completed(ctx, 1, id)
+	lead := s.lead(ctx, id)
+	s.completed(ctx, lead, id)
 	s.as(ctx, 3)
 	if nodes := s.must(ctx, 1, "kubectl get nodes -o name"); nodes != "node/node-1\nnode/node-2" {
 		s.Errorf("the nodes are %s", nodes)
 	}
 	s.must(ctx, 1, "kubectl rollout status deployment/shop --timeout=60s")
-	if log := s.must(ctx, 1, "cat /var/lib/gravity/log/hooks/shop-prenoderemove-*.log"); !strings.Contains(log, "node/node-3") {
+	if log := s.must(ctx, lead, "cat /var/lib/gravity/log/hooks/shop-prenoderemove-*.log"); !strings.Contains(log, "node/node-3") || !strings.Contains(log, "about node-3") {
 		s.Errorf("the hook before it says %q", log)
 	}
-	if log := s.must(ctx, 1, "cat /var/lib/gravity/log/hooks/shop-postnoderemove-*.log"); strings.Contains(log, "node/node-3") {
+	if log := s.must(ctx, lead, "cat /var/lib/gravity/log/hooks/shop-postnoderemove-*.log"); strings.Contains(log, "node/node-3") {
 		s.Errorf("the hook after it says %q", log)
 	}
 	if state := s.must(ctx, 1, "kubectl get configmap -n gravity-system cluster -o jsonpath='{.data.state}/{.data.operation}'"); state != "active/" {
@@ -359,7 +299,7 @@ func workerLeaves(ctx context.Context, s *site) {
 
 // workerDies takes the power of a worker away: it is only removed by force.
 func workerDies(ctx context.Context, s *site) {
-	s.join(ctx, 3, false)
+	s.join(ctx, 3, "worker")
 	if err := s.machines[2].Kill(ctx); err != nil {
 		s.Fatal(err)
 	}
@@ -371,13 +311,12 @@ func workerDies(ctx context.Context, s *site) {
 	if err := s.machines[2].Start(ctx); err != nil {
 		s.Fatal(err)
 	}
-	s.masters(ctx, 3, 1, 2)
 	s.refused(ctx, 3, "gravity leave --confirm", "this server is not a part of the running cluster, please use --force flag to clean up the local state")
 	s.must(ctx, 3, "gravity leave --confirm --force")
 	s.as(ctx, 3)
 }
 
-// masterIsRemoved removes a master that loses its power in the middle.
+// masterIsRemoved removes one of two masters.
 func masterIsRemoved(ctx context.Context, s *site) {
 	s.refused(ctx, 2, "gravity remove node-3 --confirm", "not a member")
 	id := s.must(ctx, 1, "gravity remove node-2 --confirm --quiet")
@@ -386,7 +325,5 @@ func masterIsRemoved(ctx context.Context, s *site) {
 	if members := s.must(ctx, 1, "gravity exec sh -c 'etcdctl --cacert=/etc/kubernetes/pki/etcd/ca.crt --cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key member list'"); strings.Contains(members, "node-2") {
 		s.Errorf("etcd has %s", members)
 	}
-	if list := s.must(ctx, 1, "cat /var/lib/gravity/agent/masters.json"); strings.Contains(list, s.address(ctx, 2).String()) {
-		s.Errorf("node-1 knows %s", list)
-	}
+	s.until(ctx, 1, "! grep -F "+s.address(ctx, 2).String()+" /var/lib/gravity/agent/masters.json")
 }

@@ -23,7 +23,7 @@ const (
 
 // plan lists the phases (S22). The node is stopped before Kubernetes forgets it:
 // a kubelet that still ran could register it again.
-func (c *cluster) plan(operationID, gravityVersion string, lead operation.Server, leaving member.Member, force bool, now time.Time) (*operation.Plan, error) {
+func (c *situation) plan(operationID, gravityVersion string, lead operation.Server, leaving member.Member, force bool, now time.Time) (*operation.Plan, error) {
 	config, err := c.settings(leaving, force)
 	if err != nil {
 		return nil, err
@@ -47,9 +47,7 @@ func (c *cluster) plan(operationID, gravityVersion string, lead operation.Server
 	}
 	add(leaf("/drain", drainExecutor, "Drain node "+name))
 	if leaving.IsMaster() {
-		if group := c.mastersPhase(leaving, leaf); len(group.Phases) > 0 {
-			add(group)
-		}
+		add(leaf("/masters", mastersExecutor, "Send nothing to master node "+name+" any more"))
 		add(leaf("/etcd", etcdExecutor, "Remove master node "+name+" from the etcd cluster"))
 	}
 	if !silent {
@@ -68,22 +66,4 @@ func (c *cluster) plan(operationID, gravityVersion string, lead operation.Server
 		plan.Servers = append(plan.Servers, m.Server)
 	}
 	return plan, plan.Validate()
-}
-
-// maxParallel is how many nodes are changed at the same time.
-const maxParallel = 10
-
-// mastersPhase tells the nodes that stay, and answer, which masters do.
-func (c *cluster) mastersPhase(leaving member.Member, leaf func(id, executor, description string, requires ...string) operation.Phase) operation.Phase {
-	group := operation.Phase{ID: "/masters", Description: "Send nothing to master node " + leaving.Nodename + " any more", LimitParallel: maxParallel}
-	for _, m := range c.members {
-		if m.Nodename == leaving.Nodename || c.silent[m.AdvertiseIP] != nil {
-			continue
-		}
-		there := m.Server
-		phase := leaf("/masters/"+m.Nodename, mastersExecutor, "Send nothing from node "+m.Nodename+" to "+leaving.Nodename+" any more")
-		phase.Data = &operation.Data{Server: &there, Config: phase.Data.Config}
-		group.Phases = append(group.Phases, phase)
-	}
-	return group
 }

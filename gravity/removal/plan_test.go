@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/etcd"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
@@ -19,8 +20,8 @@ import (
 
 // describeCluster makes a cluster of a text: a letter for each node, M master,
 // W worker; in lower case its agent and etcd do not answer.
-func describeCluster(nodes string) *cluster {
-	c := &cluster{name: "test", state: stateActive, silent: map[string]error{}, hooks: map[manifest.HookName]bool{}}
+func describeCluster(nodes string) *situation {
+	c := &situation{name: "test", state: cluster.StateActive, silent: map[string]error{}, hooks: map[manifest.HookName]bool{}}
 	for i, kind := range nodes {
 		name, address := "node-"+string(rune('1'+i)), "192.0.2."+string(rune('1'+i))
 		m := member.Member{Server: operation.Server{AdvertiseIP: address, Hostname: "host-" + string(rune('1'+i)), Nodename: name, ClusterRole: member.Worker}, Ready: true}
@@ -56,7 +57,7 @@ func TestCheck(t *testing.T) {
 		{"MMm", "node-3", true, "", ""},
 		{"MMm", "node-3", false, "is not reachable", "--force"},
 		{"MMm", "node-2", true, "1 of 2 members would be healthy, not node-3", "gravity remove node-3 --force"},
-		{"MMw", "node-2", false, "node host-3 (192.0.2.3), which has to know", "--force"},
+		{"MMw", "node-2", false, "", ""},
 		{"MMw", "node-2", true, "", ""},
 		{"MMMm", "node-2", true, "", ""},
 	} {
@@ -111,7 +112,7 @@ func TestPlan(t *testing.T) {
 		{"Mw", 1, nil, "/init /drain /kubernetes /finish"},
 		{
 			"MMWw", 1, []manifest.HookName{manifest.HookPreNodeRemove, manifest.HookPostNodeRemove, manifest.HookInstall},
-			"/init /preHook /drain /masters/node-1 /masters/node-3 /etcd /uninstall /kubernetes /postHook /finish",
+			"/init /preHook /drain /masters /etcd /uninstall /kubernetes /postHook /finish",
 		},
 	} {
 		c := describeCluster(test.nodes)
@@ -144,11 +145,7 @@ func checkLeaf(t *testing.T, plan *operation.Plan, leaf operation.Phase) {
 	if err != nil || executor == nil {
 		t.Errorf("%s: %v", leaf.ID, err)
 	}
-	want := plan.LeadMaster.AdvertiseIP
-	if strings.HasPrefix(leaf.ID, "/masters/") {
-		want = "192.0.2." + strings.TrimPrefix(leaf.ID, "/masters/node-")
-	}
-	if got := leaf.Server().AdvertiseIP; got != want {
+	if got, want := leaf.Server().AdvertiseIP, plan.LeadMaster.AdvertiseIP; got != want {
 		t.Errorf("%s is executed on %s, want %s", leaf.ID, got, want)
 	}
 }

@@ -8,20 +8,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 )
 
-// The states of clusters that this package knows.
-const (
-	stateActive    = "active"
-	stateShrinking = "shrinking"
-)
+// stateShrinking is the state of a cluster that loses a node.
+const stateShrinking = "shrinking"
 
-// The cluster's record of itself.
-const (
-	recordNamespace = "gravity-system"
-	recordName      = "cluster"
-)
+// recordName is the record of package cluster.
+const recordName = "cluster"
 
 // record is what the cluster says of itself.
 type record struct {
@@ -31,7 +26,7 @@ type record struct {
 }
 
 func readRecord(ctx context.Context, client *kube.Client) (*record, error) {
-	object, err := client.Resource(kube.ConfigMaps, recordNamespace).Get(ctx, recordName, metav1.GetOptions{})
+	object, err := client.Resource(kube.ConfigMaps, cluster.Namespace).Get(ctx, recordName, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("read the cluster's record: %w", err)
 	}
@@ -66,7 +61,7 @@ func changeRecord(ctx context.Context, client *kube.Client, change func(*record)
 		if operation == "" {
 			unstructured.RemoveNestedField(r.object.Object, "data", "operation")
 		}
-		_, err = client.Resource(kube.ConfigMaps, recordNamespace).Update(ctx, r.object, metav1.UpdateOptions{FieldManager: kube.Manager})
+		_, err = client.Resource(kube.ConfigMaps, cluster.Namespace).Update(ctx, r.object, metav1.UpdateOptions{FieldManager: kube.Manager})
 		if err == nil {
 			return nil
 		}

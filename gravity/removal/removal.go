@@ -15,9 +15,10 @@ import (
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/etcd"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
@@ -36,8 +37,8 @@ type Request struct {
 	Force bool
 }
 
-// cluster is what the removal of a node depends on.
-type cluster struct {
+// situation is what the removal of a node depends on.
+type situation struct {
 	name    string
 	state   string
 	members []member.Member
@@ -77,24 +78,24 @@ func NewPlan(ctx context.Context, p paths.Paths, request Request, gravityVersion
 }
 
 // look finds out how the cluster is.
-func look(ctx context.Context, p paths.Paths, n *node.Node) (*cluster, error) {
+func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) {
 	client, err := kube.Open(p.KubernetesFile("admin.conf"))
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{name: n.Cluster, hooks: map[manifest.HookName]bool{}}
+	c := &situation{name: n.Cluster, hooks: map[manifest.HookName]bool{}}
 	if c.members, err = member.List(ctx, client); err != nil {
 		return nil, cli.WithHint(err, "see 'gravity status'; the cluster has to work to remove a node from it")
 	}
 	if c.etcd, err = etcd.New(container.New(p)).Members(ctx, true); err != nil {
 		return nil, err
 	}
-	record, err := readRecord(ctx, client)
+	facts, err := cluster.Read(ctx, client)
 	if err != nil {
 		return nil, err
 	}
-	c.state = record.state
-	m, err := install.InstalledManifest(p, n)
+	c.state = facts.State
+	m, err := applicationOf(p, n, client, facts, nil).Manifest(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the application's manifest: %w", err)
 	}
@@ -129,7 +130,7 @@ func ask(ctx context.Context, p paths.Paths, m member.Member) error {
 	if err != nil {
 		return err
 	}
-	client, err := rpc.Dial(rpc.FilesOf(p), rpc.AddressOf(address))
+	client, err := rpc.Dial(certificate.FilesOf(p), rpc.AddressOf(address))
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func ask(ctx context.Context, p paths.Paths, m member.Member) error {
 }
 
 // choose finds the node that leaves, and this one, which stays.
-func (c *cluster) choose(n *node.Node, request Request) (lead, leaving *member.Member, err error) {
+func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member.Member, err error) {
 	for i := range c.members {
 		m := &c.members[i]
 		if m.Called(request.Node) {
@@ -178,10 +179,10 @@ func LastNode() error {
 }
 
 // states are those in which a node may be removed (S55).
-var states = []string{"", stateActive, "degraded"}
+var states = []string{"", cluster.StateActive, "degraded"}
 
 // check says why a node cannot be removed.
-func (c *cluster) check(leaving member.Member, request Request) error {
+func (c *situation) check(leaving member.Member, request Request) error {
 	if !slices.Contains(states, c.state) && (!request.Force || c.state != stateShrinking) {
 		return cli.WithHint(fmt.Errorf("cannot remove a node: the cluster is %s", c.state),
 			"see 'gravity plan' on the masters, and resume the operation that has not ended")
@@ -198,21 +199,12 @@ func (c *cluster) check(leaving member.Member, request Request) error {
 		return cli.WithHint(fmt.Errorf("node %s (%s) is not reachable: %w", leaving.Hostname, leaving.AdvertiseIP, err),
 			"start the machine, or remove the node for good with --force")
 	}
-	if !leaving.IsMaster() {
-		return nil
-	}
-	for _, m := range c.members {
-		if err := c.silent[m.AdvertiseIP]; err != nil {
-			return cli.WithHint(fmt.Errorf("node %s (%s), which has to know that the master leaves, is not reachable: %w", m.Hostname, m.AdvertiseIP, err),
-				"start the machine, or go on without it by --force")
-		}
-	}
 	return nil
 }
 
 // checkMaster refuses what would cost the cluster its last master or the quorum
 // of etcd. If it can be removed, the other error counts.
-func (c *cluster) checkMaster(leaving member.Member, otherwise error) error {
+func (c *situation) checkMaster(leaving member.Member, otherwise error) error {
 	masters := 0
 	for _, m := range c.members {
 		if m.IsMaster() {
@@ -250,25 +242,13 @@ type settings struct {
 	Force bool `json:"force,omitempty"`
 	// Silent tells that the node's agent does not answer.
 	Silent bool `json:"silent,omitempty"`
-	// Masters are those that stay.
-	Masters []netip.Addr `json:"masters"`
 }
 
-func (c *cluster) settings(leaving member.Member, force bool) (json.RawMessage, error) {
+func (c *situation) settings(leaving member.Member, force bool) (json.RawMessage, error) {
 	address, err := leaving.Address()
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", leaving.Nodename, err)
 	}
 	s := settings{Node: leaving.Server, Address: address, Force: force, Silent: c.silent[leaving.AdvertiseIP] != nil}
-	for _, m := range c.members {
-		if !m.IsMaster() || m.Nodename == leaving.Nodename {
-			continue
-		}
-		master, err := m.Address()
-		if err != nil {
-			return nil, fmt.Errorf("node %s: %w", m.Nodename, err)
-		}
-		s.Masters = append(s.Masters, master)
-	}
 	return json.Marshal(s)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -37,7 +38,7 @@ func (u *uninstall) Execute(ctx context.Context) error {
 }
 
 func (u *uninstall) wipe(ctx context.Context) error {
-	client, err := rpc.Dial(rpc.FilesOf(u.paths), rpc.AddressOf(u.settings.Address))
+	client, err := rpc.Dial(certificate.FilesOf(u.paths), rpc.AddressOf(u.settings.Address))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
@@ -31,8 +32,8 @@ type Client struct {
 const askTimeout = 5 * time.Second
 
 // Dial makes a connection; nothing is sent before the first call.
-func Dial(files Files, address netip.AddrPort) (*Client, error) {
-	config, err := files.client(address.Addr())
+func Dial(files certificate.Files, address netip.AddrPort) (*Client, error) {
+	config, err := clientTLS(files, address.Addr())
 	if err != nil {
 		return nil, fmt.Errorf("connect to agents: %w", err)
 	}

@@ -13,7 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
@@ -24,13 +25,13 @@ func TestRefused(t *testing.T) {
 	worker := authority(t, dir, "node-2", time.Now())
 	w, _ := serve(t, files, &host{executor: &functions{}}, "127.0.0.1:0")
 	for name, test := range map[string]struct {
-		files Files
+		files certificate.Files
 		want  string
 	}{
 		"another authority": {authority(t, t.TempDir(), "master-1", time.Now()), "certificate"},
 		"expired":           {authority(t, dir, "master-3", time.Now().AddDate(-2, 0, 0)), "expired"},
 		"a worker":          {worker, "node node-2 is no master"},
-		"no pair":           {Files{Authority: files.Authority, Certificate: files.Authority, Key: files.Key}, "private key"},
+		"no pair":           {certificate.Files{Authority: files.Authority, Certificate: files.Authority, Key: files.Key}, "private key"},
 	} {
 		log := &warnings{}
 		if _, err := dial(t, test.files, w, log); err == nil || !strings.Contains(err.Error()+log.text, test.want) {
@@ -50,10 +51,10 @@ func TestServerRefuses(t *testing.T) {
 	stranger := authority(t, t.TempDir(), "master-1", time.Now())
 	expired := authority(t, dir, "master-3", time.Now().AddDate(-2, 0, 0))
 	for name, test := range map[string]struct {
-		files   Files
+		files   certificate.Files
 		refused bool
 	}{
-		"its own": {files, false}, "expired": {expired, true}, "another authority": {stranger, true}, "none": {Files{}, true},
+		"its own": {files, false}, "expired": {expired, true}, "another authority": {stranger, true}, "none": {certificate.Files{}, true},
 	} {
 		config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
 		if test.files.Key != "" {
@@ -76,30 +77,31 @@ func TestServerRefuses(t *testing.T) {
 }
 
 func TestIdentify(t *testing.T) {
-	dir := t.TempDir()
-	p, err := paths.New(dir)
+	p, err := paths.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := balancer.WriteMasters(p.Masters(), []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6443"), netip.MustParseAddrPort("127.0.0.1:6443")}); err != nil {
+	if err := node.WriteMasters(p, []netip.Addr{netip.MustParseAddr("192.0.2.1"), loopback}); err != nil {
 		t.Fatal(err)
 	}
+	const group, unit = certificate.Organization, certificate.UnitMaster
 	for _, test := range []struct {
-		address, group string
-		master         bool
-		fails          bool
+		address, group, unit string
+		master, fails        bool
 	}{
-		{"192.0.2.1", nodesGroup, true, false},
-		{"::ffff:192.0.2.1", nodesGroup, true, false},
-		{"192.0.2.2", nodesGroup, false, false},
-		{"127.0.0.1", nodesGroup, false, false},
-		{"192.0.2.1", "system:masters", false, true},
+		{"192.0.2.1", group, unit, true, false},
+		{"::ffff:192.0.2.1", group, unit, true, false},
+		{"192.0.2.1", group, certificate.UnitNode, false, false},
+		{"192.0.2.2", group, unit, false, false},
+		{"127.0.0.1", group, unit, false, false},
+		{"192.0.2.1", "system:masters", unit, false, true},
 	} {
 		caller, err := Identify(p, &x509.Certificate{
-			Subject: pkix.Name{CommonName: "a", Organization: []string{test.group}}, IPAddresses: []net.IP{net.ParseIP(test.address)},
+			Subject:     pkix.Name{CommonName: "a", Organization: []string{test.group}, OrganizationalUnit: []string{test.unit}},
+			IPAddresses: []net.IP{net.ParseIP(test.address)},
 		})
 		if caller.Master != test.master || (err != nil) != test.fails {
-			t.Errorf("%s of %s: %v, %v", test.address, test.group, caller, err)
+			t.Errorf("%s of %s, %s: %v, %v", test.address, test.group, test.unit, caller, err)
 		}
 	}
 }

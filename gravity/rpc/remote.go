@@ -14,12 +14,13 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 )
 
 // Remote executes phases through the agents of other nodes. Close it.
 type Remote struct {
-	files Files
+	files certificate.Files
 	port  uint16
 
 	mu      sync.Mutex
@@ -29,7 +30,7 @@ type Remote struct {
 var _ operation.Remote = (*Remote)(nil)
 
 // NewRemote returns an operation.Remote. Connections are made when needed.
-func NewRemote(files Files) *Remote {
+func NewRemote(files certificate.Files) *Remote {
 	return &Remote{files: files, port: Port, clients: map[netip.Addr]*Client{}}
 }
 

@@ -29,15 +29,15 @@ import (
 var loopback = netip.MustParseAddr("127.0.0.1")
 
 // authority makes files of a node below a new authority, or one of two nodes.
-func authority(t *testing.T, dir, name string, now time.Time) Files {
+func authority(t *testing.T, dir, name string, now time.Time) certificate.Files {
 	t.Helper()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	ca, err := certificate.EnsureAuthority(file("ca.crt"), file("ca.key"), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := Files{Authority: file("ca.crt"), Certificate: file(name + ".crt"), Key: file(name + ".key")}
-	request := certificate.Request{Name: name, Organization: nodesGroup, Addresses: []netip.Addr{loopback}}
+	files := certificate.Files{Authority: file("ca.crt"), Certificate: file(name + ".crt"), Key: file(name + ".key")}
+	request := certificate.Request{Name: name, Organization: certificate.Organization, Addresses: []netip.Addr{loopback}}
 	if _, err := ca.Ensure(request, files.Certificate, files.Key, now); err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +55,8 @@ type host struct {
 	deployed []byte
 }
 
-func (h *host) Identify(certificate *x509.Certificate) (Caller, error) {
-	name := certificate.Subject.CommonName
+func (h *host) Identify(shown *x509.Certificate) (Caller, error) {
+	name := shown.Subject.CommonName
 	return Caller{Node: name, Master: strings.HasPrefix(name, "master")}, nil
 }
 
@@ -144,7 +144,7 @@ func (w *wire) cut() {
 func (w *wire) address() netip.AddrPort { return netip.MustParseAddrPort(w.Addr().String()) }
 
 // serve serves until the test ends, or the function it returns is called.
-func serve(t *testing.T, files Files, h Host, address string) (*wire, func()) {
+func serve(t *testing.T, files certificate.Files, h Host, address string) (*wire, func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -179,7 +179,7 @@ func plan() *operation.Plan {
 }
 
 // dial makes the executor of the first phase.
-func dial(t *testing.T, files Files, w *wire, log operation.Logger) (operation.Executor, error) {
+func dial(t *testing.T, files certificate.Files, w *wire, log operation.Logger) (operation.Executor, error) {
 	t.Helper()
 	remote := NewRemote(files)
 	remote.port = w.address().Port()
@@ -188,7 +188,7 @@ func dial(t *testing.T, files Files, w *wire, log operation.Logger) (operation.E
 	return remote.Executor(t.Context(), *p.Phases[0].Server(), p, p.Phases[0], log)
 }
 
-func mustDial(t *testing.T, files Files, w *wire) operation.Executor {
+func mustDial(t *testing.T, files certificate.Files, w *wire) operation.Executor {
 	t.Helper()
 	executor, err := dial(t, files, w, slog.New(slog.DiscardHandler))
 	if err != nil {

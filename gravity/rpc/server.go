@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 )
 
@@ -22,7 +23,7 @@ import (
 // same time.
 type Host interface {
 	// Identify tells who has a certificate that the authority has signed.
-	Identify(certificate *x509.Certificate) (Caller, error)
+	Identify(shown *x509.Certificate) (Caller, error)
 	// Executors makes the executors of one operation of a type.
 	Executors(operationType string) (operation.Executors, error)
 	// Local tells whether a server is this node.
@@ -63,12 +64,12 @@ var _ service = (*Server)(nil)
 
 // Serve serves until ctx ends. Then calls are cancelled, and waited for at most
 // for a moment: what they have done stays, and is continued by the next call.
-func Serve(ctx context.Context, listener net.Listener, files Files, host Host, log operation.Logger) error {
+func Serve(ctx context.Context, listener net.Listener, files certificate.Files, host Host, log operation.Logger) error {
 	running, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	server := &Server{host: host, calls: newCalls(running, log)}
 	transport := grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(files.server())), grpc.ForceServerCodec(codec{}),
+		grpc.Creds(credentials.NewTLS(serverTLS(files))), grpc.ForceServerCodec(codec{}),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 15 * time.Second, Timeout: 10 * time.Second}),

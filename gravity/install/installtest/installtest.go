@@ -161,27 +161,9 @@ func folder(t *testing.T, made bundle.Memory, files map[string]string) *v1.Descr
 // Machine starts a lab of one machine and extracts a bundle on it to /root/app.
 func Machine(t *testing.T, name, path string) *lab.Machine {
 	t.Helper()
-	return Machines(t, name, path, 1)[0]
-}
-
-// Machines is Machine with several machines: node-1, node-2 and so on.
-func Machines(t *testing.T, name, path string, count int) []*lab.Machine {
-	t.Helper()
-	made, err := lab.New(t.Context(), lab.Options{Name: name, Count: count, Log: t.Output()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		defer cancel()
-		if err := made.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, machine := range made.Machines() {
-		Extract(t, machine, path)
-	}
-	return made.Machines()
+	machine := start(t, lab.Options{Name: name, Count: 1, Log: t.Output()})[0]
+	Extract(t, machine, path)
+	return machine
 }
 
 // Extract extracts a bundle on a machine to /root/app.
@@ -206,11 +188,11 @@ func Diagnose(t *testing.T, machine *lab.Machine) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
 	for _, command := range []string{
-		"/root/app/gravity plan",
+		"export PATH=$PATH:/root/app:/root; gravity plan",
 		"journalctl --no-pager -u gravity-master -u gravity-agent -n 50 -o cat",
-		"/root/app/gravity exec kubectl get nodes,pods -A -o wide",
-		"/root/app/gravity exec kubectl get events -A --sort-by=.lastTimestamp | tail -30",
-		"/root/app/gravity exec journalctl --no-pager -u registry -u kubelet -n 30 -o cat | grep -v ^I | cut -c1-300",
+		"gravity exec kubectl get nodes,pods -A -o wide",
+		"gravity exec kubectl get events -A --sort-by=.lastTimestamp | tail -30",
+		"gravity exec journalctl --no-pager -u registry -u kubelet -n 30 -o cat | grep -v ^I | cut -c1-300",
 		"tail -30 /var/lib/gravity/log/kubeadm.log",
 	} {
 		result, err := machine.Run(ctx, lab.Command{Args: []string{"sh", "-c", command + " 2>&1"}})

@@ -1,0 +1,141 @@
+package expand_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
+	"github.com/gravity-platform/terraform-provider-gravity/lab"
+)
+
+func TestMain(m *testing.M) {
+	lab.SuperviseIfAsked()
+	os.Exit(m.Run())
+}
+
+const shopManifest = `apiVersion: cluster.gravitational.io/v2
+kind: Cluster
+metadata:
+  name: shop
+  resourceVersion: 1.0.0
+installer:
+  flavors:
+    items:
+      - name: one
+        nodes: [{profile: node, count: 1}]
+nodeProfiles:
+  - name: node
+    labels: {tier: front}
+  - name: worker
+    labels:
+      node-role.kubernetes.io/node: "true"
+      tier: back
+    taints:
+      - {key: flavour, value: sweet, effect: PreferNoSchedule}
+  - name: huge
+    labels: {node-role.kubernetes.io/node: "true"}
+    requirements:
+      cpu: {min: 1000}
+hooks:
+  install:
+    job: |
+      apiVersion: batch/v1
+      kind: Job
+      metadata: {name: install}
+      spec:
+        template:
+          spec:
+            restartPolicy: Never
+            containers:
+              - name: hook
+                image: hook:1
+                command: [kubectl, apply, -f, /var/lib/gravity/resources/objects.yaml]
+  preNodeAdd:
+    job: |
+      apiVersion: batch/v1
+      kind: Job
+      metadata: {name: before}
+      spec:
+        template:
+          spec:
+            restartPolicy: Never
+            containers:
+              - name: hook
+                image: hook:1
+                command: [sh, -euc, 'kubectl create configmap -n default before-$GRAVITY_NODE_NAME --from-literal=role=$GRAVITY_NODE_ROLE; ! kubectl get node $GRAVITY_NODE_NAME']
+  postNodeAdd:
+    job: |
+      apiVersion: batch/v1
+      kind: Job
+      metadata: {name: after}
+      spec:
+        template:
+          spec:
+            restartPolicy: Never
+            containers:
+              - name: hook
+                image: hook:1
+                command: [sh, -euc, 'kubectl get node $GRAVITY_NODE_NAME && kubectl create configmap -n default after-$GRAVITY_NODE_NAME']
+`
+
+// shopObjects are a pod on every node that says its name to who connects.
+const shopObjects = `apiVersion: v1
+kind: Service
+metadata:
+  name: shop
+  namespace: default
+spec:
+  ports: [{port: 80, targetPort: 8080}]
+  selector: {app: shop}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: shop
+  namespace: default
+spec:
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: shop
+          image: docker.io/library/hook:1
+          command: [systemd-socket-activate, --listen=8080, --inetd, --accept, /bin/echo, hello]
+          securityContext: {runAsUser: 1000}
+`
+
+var shop = installtest.Application{
+	Manifest: shopManifest, Name: "shop", Version: "1.0.0",
+	Images: map[string]string{"docker.io/library/hook:1": "gravity.local/master:" + installtest.Version}, // it has a shell
+	Files:  map[string]string{"objects.yaml": shopObjects},
+}
+
+// TestFixture writes the bundle where a variable says, for trials by hand.
+func TestFixture(t *testing.T) {
+	path := os.Getenv("GRAVITY_TEST_FIXTURE")
+	if path == "" {
+		t.Skip("only on demand")
+	}
+	made := installtest.Bundle(t, installtest.Program(t), shop)
+	content, err := os.ReadFile(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// output runs a shell script on a machine and returns what it printed.
+func output(ctx context.Context, t *testing.T, machine *lab.Machine, script string) string {
+	t.Helper()
+	result, err := machine.Run(ctx, lab.Command{Args: []string{"bash", "-c", script}})
+	if err != nil {
+		t.Errorf("%s: %s: %v", machine.Name(), script, err)
+	}
+	return strings.TrimSpace(result.Stdout)
+}

@@ -1,0 +1,115 @@
+package expand
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/application"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+)
+
+// joinKubernetes makes the node a part of Kubernetes by kubeadm.
+type joinKubernetes struct{ *environment }
+
+func (k *joinKubernetes) Done(context.Context) (bool, error) {
+	return kubeadm.Initialized(k.paths), nil
+}
+
+func (k *joinKubernetes) Execute(ctx context.Context) error {
+	m, err := k.manifest()
+	if err != nil {
+		return err
+	}
+	var credentials kubeadm.Credentials
+	if err := k.ask(ctx, bootstrap.StepCredentials, &credentials); err != nil {
+		return err
+	}
+	log, err := kubeadm.OpenLog(k.paths)
+	if err != nil {
+		return err
+	}
+	s := &k.settings
+	config := install.Kubeadm(&s.Node, m, s.Cluster.PodNetwork, s.Cluster.ServiceNetwork)
+	forget := func(ctx context.Context) error { return k.ask(ctx, bootstrap.StepForget, nil) }
+	return errors.Join(kubeadm.Join(ctx, k.paths, k.container, config, s.Node.Master, &credentials, forget, log), log.Close())
+}
+
+// Rollback removes the node from Kubernetes; a member of etcd stays, since etcd
+// must have a majority without it.
+func (k *joinKubernetes) Rollback(ctx context.Context) error {
+	if err := install.RemoveKubernetes(ctx, k.paths, k.container); err != nil {
+		return err
+	}
+	return k.ask(ctx, bootstrap.StepForget, nil)
+}
+
+// wait waits until the node is ready, and has its labels.
+type wait struct{ *environment }
+
+// readyTimeout is how long a node may take to be ready.
+const readyTimeout = 10 * time.Minute
+
+// Done is not known; the phase is quick.
+func (w *wait) Done(context.Context) (bool, error) { return false, nil }
+
+func (w *wait) Execute(ctx context.Context) error {
+	if err := w.askWithin(ctx, readyTimeout, bootstrap.StepReady, nil); err != nil {
+		return err
+	}
+	if !w.settings.Node.Master {
+		return nil
+	}
+	n := w.settings.Node
+	masters := n.Order(append([]netip.Addr{n.Address}, w.settings.View.Masters...))
+	if err := node.WriteMasters(w.paths, masters); err != nil {
+		return err
+	}
+	return install.InstallAccess(w.paths, n.Address.String())
+}
+
+func (w *wait) Rollback(context.Context) error { return install.RemoveAccess(w.paths) }
+
+// elect ends the join: a master can do from now on what masters do.
+type elect struct{ *environment }
+
+// Done is not known; the phase is quick.
+func (e *elect) Done(context.Context) (bool, error) { return false, nil }
+
+func (e *elect) Execute(ctx context.Context) error {
+	n := e.settings.Node
+	if n.Master {
+		files := application.Application{Paths: e.paths, Store: e.store, Log: e.log, Name: n.Application, Version: n.Version}
+		if err := files.Unpack(ctx); err != nil {
+			return err
+		}
+	}
+	return e.ask(ctx, bootstrap.StepRelease, nil)
+}
+
+// Rollback leaves the application's files, which go with the node.
+func (e *elect) Rollback(context.Context) error { return nil }
+
+// onMaster is a phase that a master does.
+type onMaster struct {
+	*environment
+	step bootstrap.Step
+}
+
+// Done is only known to the master, which does nothing twice.
+func (o *onMaster) Done(context.Context) (bool, error) { return false, nil }
+
+func (o *onMaster) Execute(ctx context.Context) error {
+	within := stepWithin
+	if o.step != bootstrap.StepBackup {
+		within = time.Hour // a hook has its own deadline
+	}
+	return o.askWithin(ctx, within, o.step, nil)
+}
+
+// Rollback leaves what was done.
+func (o *onMaster) Rollback(context.Context) error { return nil }

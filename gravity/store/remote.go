@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+)
+
+// Remote is the stores of masters, as their registries serve them. It is a Source
+// for Import, of the images that it was made for.
+type Remote struct {
+	masters []netip.Addr
+	client  *http.Client
+
+	mu sync.Mutex
+	// places has a repository for each digest, since registries serve blobs of
+	// repositories only.
+	places map[v1.Hash]place
+}
+
+type place struct {
+	repository string
+	mediaType  types.MediaType // of manifests; empty for other blobs
+}
+
+// NewRemote returns the registries of some masters, asked in this order.
+func NewRemote(masters []netip.Addr, config *tls.Config, images []Image) (*Remote, error) {
+	r := &Remote{
+		masters: masters, places: make(map[v1.Hash]place),
+		client: &http.Client{Transport: &http.Transport{
+			TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: time.Minute,
+			MaxIdleConnsPerHost: parallel(), DisableCompression: true,
+		}},
+	}
+	for _, image := range images {
+		reference, err := ParseReference(image.Name)
+		if err != nil {
+			return nil, err
+		}
+		r.places[image.Descriptor.Digest] = place{reference.Repository, image.Descriptor.MediaType}
+	}
+	return r, nil
+}
+
+// Close ends the connections.
+func (r *Remote) Close() { r.client.CloseIdleConnections() }
+
+// Open opens a blob at the first master that has it.
+func (r *Remote) Open(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
+	r.mu.Lock()
+	place, known := r.places[digest]
+	r.mu.Unlock()
+	if !known {
+		return nil, fmt.Errorf("blob %s belongs to no image that is wanted", digest)
+	}
+	var failed []error
+	for _, master := range r.masters {
+		body, err := r.get(ctx, master, place, digest)
+		if err == nil {
+			return body, nil
+		}
+		failed = append(failed, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, fmt.Errorf("no master serves blob %s: %w", digest, errors.Join(failed...))
+}
+
+func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest v1.Hash) (io.ReadCloser, error) {
+	kind := "blobs"
+	if from.mediaType != "" {
+		kind = "manifests"
+	}
+	address := netip.AddrPortFrom(master, RegistryPort)
+	url := fmt.Sprintf("https://%s/v2/%s/%s/%s", address, from.repository, kind, digest)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	if from.mediaType != "" {
+		request.Header.Set("Accept", string(from.mediaType))
+	}
+	response, err := r.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		_ = response.Body.Close()
+		return nil, fmt.Errorf("%s answers %s", url, response.Status)
+	}
+	return response.Body, nil
+}
+
+// ReadManifest reads and checks a manifest, and learns where what it names is.
+func (r *Remote) ReadManifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
+	body, err := r.Open(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	content, err := io.ReadAll(io.LimitReader(body, bundle.MaxManifestSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", digest, err)
+	}
+	if len(content) > bundle.MaxManifestSize || hashOf(content) != digest {
+		return nil, fmt.Errorf("manifest %s: the contents do not match the digest", digest)
+	}
+	var read document
+	if err := json.Unmarshal(content, &read); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", digest, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	repository := r.places[digest].repository
+	for _, child := range read.Manifests {
+		r.learn(child.Digest, place{repository, child.MediaType})
+	}
+	if read.Config != nil {
+		r.learn(read.Config.Digest, place{repository: repository})
+	}
+	for _, layer := range read.Layers {
+		r.learn(layer.Digest, place{repository: repository})
+	}
+	return content, nil
+}
+
+func (r *Remote) learn(digest v1.Hash, at place) {
+	if _, known := r.places[digest]; !known {
+		r.places[digest] = at
+	}
+}
