@@ -72,7 +72,10 @@ func (s *Server) join(r *http.Request, request *joinRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := record.Check(given, time.Now()); err != nil {
+	s.hashing.Lock()
+	err = record.Check(given, time.Now())
+	s.hashing.Unlock()
+	if err != nil {
 		return nil, tokenError(err)
 	}
 	if err := operation.CheckID(request.Operation); err != nil {

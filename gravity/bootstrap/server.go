@@ -33,8 +33,10 @@ type Server struct {
 	store *store.Store
 	limit *limiter
 
-	mu   sync.Mutex
-	kube *kube.Client
+	// hashing is held while a token's key is made, which takes memory.
+	hashing sync.Mutex
+	mu      sync.Mutex
+	kube    *kube.Client
 }
 
 // NewServer returns the server of a master.
@@ -49,6 +51,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
+	return s.serve(ctx, listener)
+}
+
+func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 	files := certificate.FilesOf(s.paths)
 	server := &http.Server{
 		Handler:           s.handler(),

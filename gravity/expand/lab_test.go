@@ -1,0 +1,227 @@
+package expand_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
+	"github.com/gravity-platform/terraform-provider-gravity/lab"
+)
+
+// seedVariable repeats a run of TestJoin.
+const seedVariable = "GRAVITY_TEST_SEED"
+
+// lab4 is a cluster to be: the first machine has the bundle, the others have the
+// program.
+type lab4 struct {
+	*testing.T
+	machines []*lab.Machine
+	peer     string // the first machine's address
+	token    string
+}
+
+// TestJoin makes a cluster of three masters and a worker, which is killed and
+// resumed on its way, and refuses whatever must not join.
+func TestJoin(t *testing.T) {
+	installtest.SkipWithoutLab(t)
+	program := installtest.Program(t)
+	l := &lab4{T: t, machines: installtest.Machines(t, "join", 4, installtest.Bundle(t, program, shop), program)}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+	defer cancel()
+	l.timed(ctx, 0, "/root/app/install --cluster=test")
+	l.token = output(ctx, t, l.machines[0], "cat /var/lib/gravity/agent/token")
+	l.peer = output(ctx, t, l.machines[0], "hostname -I | tr ' ' '\\n' | grep ^10.213")
+	l.refusals(ctx)
+	l.timed(ctx, 1, l.join("--role=worker"))
+	l.worker(ctx)
+	l.meanwhile(ctx)
+	l.killed(ctx, 3)
+	l.cluster(ctx)
+	l.loss(ctx)
+}
+
+func (l *lab4) join(args string) string {
+	return fmt.Sprintf("/root/gravity join %s --token=%s %s", l.peer, l.token, args)
+}
+
+// timed runs a command that must succeed.
+func (l *lab4) timed(ctx context.Context, on int, command string) {
+	l.Helper()
+	began := time.Now()
+	if _, err := l.machines[on].Run(ctx, lab.Command{Args: []string{"bash", "-c", command}, Stdout: l.Output(), Stderr: l.Output()}); err != nil {
+		installtest.Diagnose(l.T, l.machines[on])
+		l.Fatal(err)
+	}
+	words := strings.Fields(command)
+	l.Logf("%.1f s for %s %s on %s", time.Since(began).Seconds(), words[0], words[1], l.machines[on].Name())
+}
+
+// refused wants a command to fail with some words.
+func (l *lab4) refused(ctx context.Context, on int, command, want string) {
+	l.Helper()
+	_, err := l.machines[on].Run(ctx, lab.Command{Args: []string{"bash", "-c", command}})
+	if err == nil || !strings.Contains(err.Error(), want) {
+		l.Errorf("%s: %v, want %q", command, err, want)
+	}
+}
+
+// refusals are joins that a master refuses; they leave nothing.
+func (l *lab4) refusals(ctx context.Context) {
+	before := output(ctx, l.T, l.machines[1], "find /var/lib/gravity /etc/systemd/system /usr/local/bin | sort")
+	made := output(ctx, l.T, l.machines[0], "gravity token create --ttl=1s")
+	removed := output(ctx, l.T, l.machines[0], "gravity token create")
+	output(ctx, l.T, l.machines[0], "gravity token rm "+removed[:8]+"; sleep 1")
+	with := func(token string) string { return "/root/gravity join " + l.peer + " --token=" + token }
+	l.refused(ctx, 1, with(made), "the join token has expired")
+	l.refused(ctx, 1, with(removed), "the cluster does not know this join token")
+	l.refused(ctx, 1, with("somebodyelses"), "the cluster does not know this join token")
+	l.refused(ctx, 1, with(l.token[:len(l.token)-1]+"7"), "the join token is wrong, or who answers is not a master of its cluster")
+	l.refused(ctx, 1, l.join("--role=nobody"), `no profile found for role "nobody"`)
+	l.refused(ctx, 1, "hostname node-1; "+l.join("")+"; code=$?; hostname node-2; exit $code",
+		"node node-1 is already registered, remove it using 'gravity remove node-1 --force' first")
+	l.refused(ctx, 1, l.join("--advertise-addr="+l.peer), "node node-1 is already registered")
+	if after := output(ctx, l.T, l.machines[1], "find /var/lib/gravity /etc/systemd/system /usr/local/bin | sort"); after != before {
+		l.Errorf("refused joins leave %s; before there was %s", after, before)
+	}
+	l.refused(ctx, 1, l.join("--role=huge"), "check cpu")
+	l.refused(ctx, 1, l.join(""), "this machine is joining cluster test already")
+	output(ctx, l.T, l.machines[1], "/root/gravity plan rollback --phase=/checks && /root/gravity system uninstall --confirm")
+}
+
+// worker wants what the profile says on a node that is no master.
+func (l *lab4) worker(ctx context.Context) {
+	labels := output(ctx, l.T, l.machines[0], "kubectl get node node-2 --show-labels --no-headers")
+	for _, want := range []string{"tier=back", "role=worker", "node-role.kubernetes.io/node=true", "gravitational.io/k8s-role=node"} {
+		if !strings.Contains(labels, want) {
+			l.Errorf("the worker has no label %s, but %s", want, labels)
+		}
+	}
+	if taints := output(ctx, l.T, l.machines[0], "kubectl get node node-2 -o jsonpath='{.spec.taints}'"); taints != `[{"effect":"PreferNoSchedule","key":"flavour","value":"sweet"}]` {
+		l.Errorf("the worker has the taints %s", taints)
+	}
+	left := output(ctx, l.T, l.machines[1], "find /var/lib/gravity -name '*.key' -not -path '*/containerd/*' -not -path '*/runtime/*' -not -path '*/kubelet/*'; find /var/lib/gravity/registry -type f")
+	if left != "/var/lib/gravity/certificates/node.key" {
+		l.Errorf("the worker has %s", left)
+	}
+	if hooks := output(ctx, l.T, l.machines[0], "kubectl get configmap before-node-2 after-node-2 -o jsonpath='{.items[*].data.role}'"); hooks != "worker" {
+		l.Errorf("the hooks were told the role %q", hooks)
+	}
+	l.refused(ctx, 1, l.join(""), "this machine is a node of cluster test")
+}
+
+// meanwhile lets a master join through the worker, and another machine try it at
+// the same time.
+func (l *lab4) meanwhile(ctx context.Context) {
+	output(ctx, l.T, l.machines[2], l.join("--manual")+" | grep -E '^[0-9a-f-]{36}$'")
+	l.refused(ctx, 3, l.join(""), "can't launch another expand while master node")
+	l.refused(ctx, 3, l.join("--role=worker"), "is joining")
+	l.timed(ctx, 2, "/root/gravity join --resume")
+	through := strings.Replace(l.join("--role=worker"), l.peer, "node-2", 1)
+	l.refused(ctx, 3, "echo $(echo "+l.peer+" | sed 's/[0-9]*$/12/') node-2 >>/etc/hosts; "+strings.Replace(through, "--role=worker", "--role=nobody", 1), "no profile found")
+}
+
+// killed kills the join of a machine at random moments, and resumes it.
+func (l *lab4) killed(ctx context.Context, on int) {
+	seed := rand.Uint64()
+	if text := os.Getenv(seedVariable); text != "" {
+		seed, _ = strconv.ParseUint(text, 10, 64)
+	}
+	l.Logf("%s=%d", seedVariable, seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	command := l.join("")
+	kills := 0
+	for range 7 {
+		delay := time.Duration(random.Int64N(int64(11 * time.Second)))
+		script := fmt.Sprintf("%s >/tmp/output 2>&1 & sleep %.3f; pid=$(pgrep -f '^/root/gravity join' | head -1); test -n \"$pid\" && kill -9 $pid && echo killed; wait; tail -1 /tmp/output", command, delay.Seconds())
+		result := output(ctx, l.T, l.machines[on], script)
+		l.Logf("after %s: %s", delay, result)
+		if !strings.HasPrefix(result, "killed") {
+			break
+		}
+		kills++
+		if output(ctx, l.T, l.machines[on], "ls /var/lib/gravity/operations 2>/dev/null || true") != "" {
+			command = "/root/gravity join --resume"
+		}
+	}
+	if kills == 0 {
+		l.Error("the join was never killed")
+	}
+	if active := output(ctx, l.T, l.machines[on], "/root/gravity join --resume 2>&1 || true"); !strings.Contains(active, "is completed") {
+		installtest.Diagnose(l.T, l.machines[on])
+		l.Fatal(active)
+	}
+}
+
+const etcdctl = "gravity exec etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt " +
+	"--cert=/etc/kubernetes/pki/apiserver-etcd-client.crt --key=/etc/kubernetes/pki/apiserver-etcd-client.key "
+
+// cluster wants all nodes to be what they are to be, and to reach each other.
+func (l *lab4) cluster(ctx context.Context) {
+	first := l.machines[0]
+	if members := output(ctx, l.T, first, etcdctl+"member list | grep -c started.*false"); members != "3" {
+		l.Errorf("etcd has %s members that vote", members)
+	}
+	if ready := output(ctx, l.T, first, "kubectl get nodes --no-headers | grep -c ' Ready '"); ready != "4" {
+		l.Errorf("%s nodes are ready", ready)
+	}
+	const blobs = "cd /var/lib/gravity/registry && find . -type f ! -name '*.partial' | sort | xargs sha256sum | sha256sum"
+	want := output(ctx, l.T, first, blobs)
+	for _, i := range []int{2, 3} {
+		m := l.machines[i]
+		if got := output(ctx, l.T, m, blobs); got != want {
+			l.Errorf("the store of %s is another than the first's", m.Name())
+		}
+		servers := output(ctx, l.T, m, "cd /var/lib/gravity/kubernetes && grep -h server: kubelet.conf scheduler.conf controller-manager.conf | sort -u | awk '{print $2}'")
+		if own := output(ctx, l.T, m, "gravity exec sh -c 'grep -o https://10.213[0-9.]*:6443 /etc/kubernetes/kubelet.conf'"); servers != own || strings.Contains(servers, "127.0.0.1") {
+			l.Errorf("components of %s use %s", m.Name(), servers)
+		}
+		output(ctx, l.T, m, "kubectl get nodes && gravity token ls")
+	}
+	if left := output(ctx, l.T, first, "kubectl get secrets -n kube-system -o name | grep bootstrap-token; kubectl get configmap joins -n gravity-system -o jsonpath='{.data}'"); left != "" && left != "{}" {
+		l.Errorf("joins leave %s", left)
+	}
+	output(ctx, l.T, first, "kubectl rollout status daemonset/shop --timeout=120s")
+	l.traffic(ctx, 4)
+	for _, m := range l.machines {
+		masters := output(ctx, l.T, m, "tr , '\\n' </var/lib/gravity/agent/masters.json | grep -c 6443")
+		if masters != "3" {
+			l.Errorf("%s knows %s masters", m.Name(), masters)
+		}
+	}
+}
+
+// traffic wants the pod of each node to reach that of each other by address, and
+// the service by its name.
+func (l *lab4) traffic(ctx context.Context, nodes int) {
+	script := `set -e
+for pod in $(kubectl get pods -l app=shop -o jsonpath='{.items[*].metadata.name}'); do
+  for host in $(kubectl get pods -l app=shop -o jsonpath='{.items[*].status.podIP}'); do
+    kubectl exec $pod -- timeout 10 bash -c "exec 3<>/dev/tcp/$host/8080 && cat <&3"
+  done
+  kubectl exec $pod -- timeout 10 bash -c "exec 3<>/dev/tcp/shop.default.svc.cluster.local/80 && cat <&3"
+done | grep -c hello`
+	if got, want := output(ctx, l.T, l.machines[0], script), strconv.Itoa(nodes*(nodes+1)); got != want {
+		l.Errorf("%s of %s connections between pods were answered", got, want)
+	}
+}
+
+// loss takes the first master's power away: nobody else notices.
+func (l *lab4) loss(ctx context.Context) {
+	if err := l.machines[0].Kill(ctx); err != nil {
+		l.Fatal(err)
+	}
+	l.timed(ctx, 2, "for i in $(seq 60); do kubectl --request-timeout=5s --kubeconfig /var/lib/gravity/kubernetes/admin.conf create configmap lost && exit; sleep 1; done; exit 1")
+	// The worker pulls from the masters that are left, and its kubelet reports.
+	l.timed(ctx, 1, "gravity exec ctr --namespace test images pull --hosts-dir /etc/containerd/certs.d docker.io/library/hook:1 >/dev/null")
+	l.timed(ctx, 1, "gravity exec kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=10s get node node-2")
+	if err := l.machines[0].Start(ctx); err != nil {
+		l.Fatal(err)
+	}
+	l.timed(ctx, 2, "kubectl wait --for=condition=Ready node/node-1 --timeout=180s")
+}
