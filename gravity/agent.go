@@ -15,6 +15,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/membership"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
@@ -59,12 +60,13 @@ func (g *globals) runAgent(command *cobra.Command) error {
 		return err
 	}
 	a := &agent{paths: p, node: n, log: log, host: host}
-	ctx, cancel := context.WithCancel(command.Context())
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(command.Context())
+	defer cancel(nil)
 	servers := map[string]func(context.Context) error{
 		"balancer":  a.balance,
 		"bootstrap": a.bootstrap,
 		"phases":    a.execute,
+		"members":   a.gossip,
 		"follow":    func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
 	}
 	var running sync.WaitGroup
@@ -72,7 +74,9 @@ func (g *globals) runAgent(command *cobra.Command) error {
 		running.Go(func() { a.keep(ctx, name, serve) })
 	}
 	restart := host.waitRestart(ctx)
-	cancel()
+	if restart {
+		cancel(membership.ErrRestart)
+	}
 	running.Wait()
 	if restart {
 		return becomeAgent(p)

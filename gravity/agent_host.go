@@ -16,7 +16,9 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/membership"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -85,6 +87,10 @@ func (h *agentHost) Info() rpc.Info {
 		info.Node, info.Cluster = n.Name, n.Cluster
 	}
 	return info
+}
+
+func (h *agentHost) MembershipKey() ([]byte, error) {
+	return membership.DeriveKey(certificate.FilesOf(h.paths).AuthorityKey)
 }
 
 func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (string, error) {

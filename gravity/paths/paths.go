@@ -148,6 +148,9 @@ func (p Paths) Masters() string { return p.join("agent", "masters.json") }
 // there.
 func (p Paths) Deployed() string { return p.join("agent", "deployed", "gravity") }
 
+// MembershipKey is the key of the gossip between agents.
+func (p Paths) MembershipKey() string { return p.join("agent", "membership.key") }
+
 // Operations is where the node keeps its operations.
 func (p Paths) Operations() string { return p.join("operations") }
 

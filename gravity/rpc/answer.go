@@ -112,3 +112,11 @@ func (s *Server) upload(stream grpc.ServerStream) error {
 	s.host.Restart()
 	return nil
 }
+
+func (s *Server) membershipKey(context.Context, *nothing) (*secret, error) {
+	key, err := s.host.MembershipKey()
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	return &secret{key}, nil
+}

@@ -135,6 +135,13 @@ func (e notMember) Error() string { return string(e) }
 
 func (notMember) Is(target error) bool { return target == ErrNotMember }
 
+// MembershipKey asks a master for the key of the gossip between agents.
+func (c *Client) MembershipKey(ctx context.Context) ([]byte, error) {
+	answer := new(secret)
+	err := c.invoke(ctx, askTimeout, keyMethod, &nothing{}, answer)
+	return answer.Data, err
+}
+
 // Wipe asks the agent to remove gravity from its node. It returns when that has
 // begun.
 func (c *Client) Wipe(ctx context.Context) error {

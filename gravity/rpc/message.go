@@ -144,6 +144,11 @@ type part struct {
 
 type nothing struct{}
 
+// secret is never logged.
+type secret struct {
+	Data []byte `json:"data"`
+}
+
 // codec is the form of all messages.
 type codec struct{}
 

@@ -80,6 +80,7 @@ func (h *host) Info() Info                                            { return h
 func (h *host) Depart(_ context.Context, d Departure) (string, error) { return h.depart(d) }
 func (h *host) Wipe(context.Context) error                            { return nil }
 func (h *host) Withdraw(context.Context) error                        { return nil }
+func (h *host) MembershipKey() ([]byte, error)                        { return []byte("key"), nil }
 func (h *host) Restart()                                              { h.restarts.Add(1) }
 
 func (h *host) Deploy(_ context.Context, program Program) error {
@@ -499,6 +500,12 @@ func TestDepart(t *testing.T) {
 		client, err := Dial(authority(t, dir, test.caller, time.Now()), w.address())
 		if err != nil {
 			t.Fatal(err)
+		}
+		if key, err := client.MembershipKey(t.Context()); err != nil || string(key) != "key" {
+			t.Errorf("%s gets the key %q, %v", test.caller, key, err)
+		}
+		if err := client.Wipe(t.Context()); (err == nil) != strings.HasPrefix(test.caller, "master") {
+			t.Errorf("%s wipes the node: %v", test.caller, err)
 		}
 		id, err := client.Depart(t.Context(), Departure{Node: test.node})
 		if id != test.id || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {

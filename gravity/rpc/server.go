@@ -30,6 +30,9 @@ type Host interface {
 	Local(server operation.Server) bool
 	// Info tells of the node and of the program; Calls is filled in.
 	Info() Info
+	// MembershipKey is the key of the gossip between agents, which nodes ask
+	// masters for.
+	MembershipKey() ([]byte, error)
 	// Depart removes a node from the cluster, on a master, and returns the
 	// operation; it does not wait for its end.
 	Depart(ctx context.Context, request Departure) (operationID string, err error)
@@ -133,7 +136,7 @@ func (s *Server) check(ctx context.Context, method string) error {
 	if err != nil {
 		return err
 	}
-	if caller.Master || method == infoMethod || method == departMethod {
+	if caller.Master || method == infoMethod || method == departMethod || method == keyMethod {
 		return nil
 	}
 	return status.Errorf(codes.PermissionDenied, "node %s is no master", caller.Node)

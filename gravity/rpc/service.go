@@ -15,6 +15,7 @@ type service interface {
 	shutdown(ctx context.Context, request *nothing) (*nothing, error)
 	depart(ctx context.Context, request *Departure) (*Departing, error)
 	wipe(ctx context.Context, request *nothing) (*nothing, error)
+	membershipKey(ctx context.Context, request *nothing) (*secret, error)
 }
 
 const serviceName = "gravity.agent.v1.Agent"
@@ -28,6 +29,7 @@ const (
 	shutdownMethod = "/" + serviceName + "/Shutdown"
 	departMethod   = "/" + serviceName + "/Depart"
 	wipeMethod     = "/" + serviceName + "/Wipe"
+	keyMethod      = "/" + serviceName + "/MembershipKey"
 )
 
 var description = grpc.ServiceDesc{
@@ -39,6 +41,7 @@ var description = grpc.ServiceDesc{
 		unary("Shutdown", shutdownMethod, service.shutdown),
 		unary("Depart", departMethod, service.depart),
 		unary("Wipe", wipeMethod, service.wipe),
+		unary("MembershipKey", keyMethod, service.membershipKey),
 	},
 	Streams: []grpc.StreamDesc{
 		{StreamName: "Run", ServerStreams: true, Handler: func(server any, stream grpc.ServerStream) error {
