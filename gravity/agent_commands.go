@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/membership"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
@@ -134,15 +136,17 @@ func (a *agentChange) each(command *cobra.Command, do func(context.Context, *rpc
 	defer cancel()
 	agents := make([]report.Agent, len(members))
 	failed := make([]error, len(members))
+	seen := make([][]rpc.Member, len(members))
 	var group errgroup.Group
 	group.SetLimit(maxAgents)
 	for i, m := range members {
 		group.Go(func() error {
-			agents[i], failed[i] = askAgent(ctx, p, m, do)
+			agents[i], seen[i], failed[i] = askAgent(ctx, p, m, do)
 			return nil
 		})
 	}
 	_ = group.Wait() // each error is that of one agent
+	addMembership(agents, seen)
 	if err := a.print(command, agents); err != nil {
 		return err
 	}
@@ -158,7 +162,7 @@ func clusterMembers(ctx context.Context, p paths.Paths) ([]member.Member, error)
 	return member.List(ctx, client)
 }
 
-func askAgent(ctx context.Context, p paths.Paths, m member.Member, do func(context.Context, *rpc.Client) (*rpc.Info, error)) (report.Agent, error) {
+func askAgent(ctx context.Context, p paths.Paths, m member.Member, do func(context.Context, *rpc.Client) (*rpc.Info, error)) (report.Agent, []rpc.Member, error) {
 	agent := report.Agent{Node: m.Hostname, Address: m.AdvertiseIP, State: report.AgentOffline}
 	info, err := func() (*rpc.Info, error) {
 		address, err := netip.ParseAddr(m.AdvertiseIP)
@@ -174,10 +178,25 @@ func askAgent(ctx context.Context, p paths.Paths, m member.Member, do func(conte
 	}()
 	if err != nil {
 		agent.Error = err.Error()
-		return agent, fmt.Errorf("node %s: %w", m.Hostname, err)
+		return agent, nil, fmt.Errorf("node %s: %w", m.Hostname, err)
 	}
 	agent.State, agent.Version, agent.Digest, agent.Deployed = report.AgentRunning, info.Version, info.Digest, info.Deployed
-	return agent, nil
+	return agent, info.Members, nil
+}
+
+// addMembership adds how the first agent that sees anybody sees the nodes.
+func addMembership(agents []report.Agent, seen [][]rpc.Member) {
+	i := slices.IndexFunc(seen, func(members []rpc.Member) bool { return len(members) > 0 })
+	if i < 0 {
+		return
+	}
+	for _, known := range seen[i] {
+		for j := range agents {
+			if agents[j].Address == known.Tags[membership.TagAddress] {
+				agents[j].Membership = known.Status
+			}
+		}
+	}
 }
 
 func (a *agentChange) print(command *cobra.Command, agents []report.Agent) error {
@@ -186,8 +205,8 @@ func (a *agentChange) print(command *cobra.Command, agents []report.Agent) error
 		return cli.PrintJSON(out, report.Agents{Agents: agents})
 	}
 	table := tabwriter.NewWriter(out, 0, 10, 5, ' ', 0)
-	fmt.Fprintln(table, "Node\tAddress\tState\tVersion\tProgram")
-	fmt.Fprintln(table, "----\t-------\t-----\t-------\t-------")
+	fmt.Fprintln(table, "Node\tAddress\tState\tMembership\tVersion\tProgram")
+	fmt.Fprintln(table, "----\t-------\t-----\t----------\t-------\t-------")
 	for _, agent := range agents {
 		program := "installed"
 		if agent.Deployed {
@@ -196,7 +215,7 @@ func (a *agentChange) print(command *cobra.Command, agents []report.Agent) error
 		if agent.State != report.AgentRunning {
 			program = "-"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", agent.Node, agent.Address, agent.State, orDash(agent.Version), program)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", agent.Node, agent.Address, agent.State, orDash(agent.Membership), orDash(agent.Version), program)
 	}
 	return table.Flush()
 }

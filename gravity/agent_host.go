@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,6 +33,8 @@ type agentHost struct {
 	paths   paths.Paths
 	digest  string
 	restart chan struct{}
+	// members is nil before this node is one.
+	members atomic.Pointer[membership.Membership]
 }
 
 var _ rpc.Host = (*agentHost)(nil)
@@ -85,6 +88,11 @@ func (h *agentHost) Info() rpc.Info {
 	info := rpc.Info{Version: version.Get().Version, Digest: h.digest, Deployed: isDeployed(h.paths)}
 	if n, err := node.Read(h.paths); err == nil {
 		info.Node, info.Cluster = n.Name, n.Cluster
+	}
+	if members := h.members.Load(); members != nil {
+		for _, m := range members.Members() {
+			info.Members = append(info.Members, rpc.Member{Name: m.Name, Address: m.Address.String(), Status: m.Status, Tags: m.Tags})
+		}
 	}
 	return info
 }

@@ -30,6 +30,7 @@ func (a *agent) gossip(ctx context.Context) error {
 		Cluster: a.node.Cluster, Address: a.node.Address, Role: role, Key: key, Log: a.log,
 		Peers: func() ([]netip.Addr, error) { return node.ReadMasters(a.paths) },
 	})
+	a.host.members.Store(members)
 	var forgetting sync.WaitGroup
 	defer forgetting.Wait()
 	ending, end := context.WithCancel(ctx)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,8 +213,12 @@ func TestLeaveAndRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.must(ctx, 1, "kubectl apply -f /root/pods.yaml && kubectl rollout status deployment/shop --timeout=120s && rm /root/pods.yaml")
+	s.members(ctx, "node-1 alive", "node-2 alive", "node-3 alive")
 	workerLeaves(ctx, s)
+	s.members(ctx, "node-1 alive", "node-2 alive")
+	workerLosesPower(ctx, s)
 	workerDies(ctx, s)
+	s.members(ctx, "node-1 alive", "node-2 alive")
 	masterIsRemoved(ctx, s)
 	s.must(ctx, 1, "gravity leave --force --confirm")
 	s.as(ctx, 1)
@@ -295,6 +300,47 @@ func workerLeaves(ctx context.Context, s *site) {
 	if state := s.must(ctx, 1, "kubectl get configmap -n gravity-system cluster -o jsonpath='{.data.state}/{.data.operation}'"); state != "active/" {
 		s.Errorf("the cluster is %s", state)
 	}
+}
+
+// members waits until the agents see each other so.
+func (s *site) members(ctx context.Context, want ...string) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		var found report.Agents
+		text, err := s.run(ctx, 1, "gravity agent status -o json")
+		var got []string
+		if json.Unmarshal([]byte(text), &found) == nil {
+			for _, agent := range found.Agents {
+				got = append(got, agent.Node+" "+agent.Membership)
+			}
+		}
+		if err == nil && slices.Equal(got, want) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			s.Fatalf("the members are %s (%v), want %s", got, err, want)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// workerLosesPower has a worker leave that loses its power while it removes its
+// software: it goes on when it is back.
+func workerLosesPower(ctx context.Context, s *site) {
+	s.join(ctx, 3, "worker")
+	id := s.must(ctx, 1, "gravity remove node-3 --confirm --quiet")
+	s.until(ctx, 3, "test -e /etc/systemd/system/gravity-uninstall.service")
+	if err := s.machines[2].Kill(ctx); err != nil {
+		s.Fatal(err)
+	}
+	if err := s.machines[2].Start(ctx); err != nil {
+		s.Fatal(err)
+	}
+	s.completed(ctx, 1, id)
+	s.as(ctx, 3)
 }
 
 // workerDies takes the power of a worker away: it is only removed by force.

@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"errors"
-	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -87,23 +86,7 @@ func (s *Server) upload(stream grpc.ServerStream) error {
 	if err := s.idle(); err != nil {
 		return err
 	}
-	rest := first.Data
-	read := func(buffer []byte) (int, error) {
-		for len(rest) == 0 {
-			next := new(part)
-			if err := stream.RecvMsg(next); err != nil {
-				if errors.Is(err, io.EOF) {
-					return 0, io.EOF
-				}
-				return 0, err
-			}
-			rest = next.Data
-		}
-		n := copy(buffer, rest)
-		rest = rest[n:]
-		return n, nil
-	}
-	if err := s.host.Deploy(stream.Context(), Program{Digest: first.Digest, read: read}); err != nil {
+	if err := s.host.Deploy(stream.Context(), NewProgram(&pieces{stream: stream, rest: first.Data}, first.Digest)); err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	if err := stream.SendMsg(&nothing{}); err != nil {
@@ -111,6 +94,26 @@ func (s *Server) upload(stream grpc.ServerStream) error {
 	}
 	s.host.Restart()
 	return nil
+}
+
+// pieces reads what a stream brings.
+type pieces struct {
+	stream grpc.ServerStream
+	rest   []byte
+}
+
+// Read is io.Reader's; the end of the stream is io.EOF.
+func (p *pieces) Read(buffer []byte) (int, error) {
+	for len(p.rest) == 0 {
+		next := new(part)
+		if err := p.stream.RecvMsg(next); err != nil {
+			return 0, err
+		}
+		p.rest = next.Data
+	}
+	n := copy(buffer, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
 }
 
 func (s *Server) membershipKey(context.Context, *nothing) (*secret, error) {

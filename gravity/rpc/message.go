@@ -116,6 +116,16 @@ type Info struct {
 	Deployed bool `json:"deployed"`
 	// Calls is how many calls change the node now.
 	Calls int `json:"calls"`
+	// Members are the nodes that this one sees, by gossip.
+	Members []Member `json:"members,omitempty"`
+}
+
+// Member is a node as another one sees it; see package membership.
+type Member struct {
+	Name    string            `json:"name"`
+	Address string            `json:"address"`
+	Status  string            `json:"status"`
+	Tags    map[string]string `json:"tags,omitempty"`
 }
 
 // Departure asks a master to remove a node.

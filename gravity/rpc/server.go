@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -47,15 +48,17 @@ type Host interface {
 	Restart()
 }
 
-// Program reads a program piece by piece.
+// Program reads a program piece by piece, as it arrives.
 type Program struct {
+	io.Reader
 	// Digest is SHA-256 in hexadecimal.
 	Digest string
-	read   func([]byte) (int, error)
 }
 
-// Read is io.Reader's.
-func (p Program) Read(buffer []byte) (int, error) { return p.read(buffer) }
+// NewProgram is a program of which a digest was told; it may be another.
+func NewProgram(content io.Reader, digest string) Program {
+	return Program{Reader: content, Digest: digest}
+}
 
 // Server is an agent's side.
 type Server struct {

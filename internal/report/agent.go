@@ -24,6 +24,9 @@ type Agent struct {
 	// hexadecimal.
 	Version string `json:"version,omitempty"`
 	Digest  string `json:"digest,omitempty"`
+	// Membership is how the first agent that answers sees the node: alive, leaving,
+	// left or failed; empty if it does not see it.
+	Membership string `json:"membership,omitempty"`
 	// Deployed tells whether that is another one than is installed.
 	Deployed bool `json:"deployed"`
 }
