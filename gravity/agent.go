@@ -68,6 +68,7 @@ func (g *globals) runAgent(command *cobra.Command) error {
 		"phases":    a.execute,
 		"members":   a.gossip,
 		"follow":    func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
+		"repair":    func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
 	}
 	var running sync.WaitGroup
 	for name, serve := range servers {

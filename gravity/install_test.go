@@ -67,7 +67,7 @@ func TestKeepToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := make(map[string]bool)
-	for _, token := range []string{"given", "@" + secret, "", ""} {
+	for _, token := range []string{"given-by-somebody", "@" + secret, "", ""} {
 		p := paths.Paths{Root: t.TempDir()}
 		i := &installation{token: token}
 		if err := i.keepToken(p); err != nil {
@@ -82,10 +82,13 @@ func TestKeepToken(t *testing.T) {
 			t.Errorf("mode %v, %v", info.Mode(), err)
 		}
 	}
-	if !seen["given\n"] || !seen["from-a-file\n"] {
+	if !seen["given-by-somebody\n"] || !seen["from-a-file\n"] {
 		t.Errorf("tokens are %v", seen)
 	}
 	if err := (&installation{token: "@" + secret + "x"}).keepToken(paths.Paths{Root: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "--token") {
 		t.Errorf("a missing file: %v", err)
+	}
+	if err := (&installation{token: "short"}).keepToken(paths.Paths{Root: t.TempDir()}); cli.ExitCode(err) != cli.ExitUsage {
+		t.Errorf("a token that can be guessed: %v", err)
 	}
 }

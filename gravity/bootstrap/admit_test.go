@@ -128,7 +128,9 @@ func TestCheckClock(t *testing.T) {
 		master time.Duration
 		want   string
 	}{
-		{0, ""}, {time.Minute, ""}, {-time.Minute, ""},
+		{0, ""},
+		{time.Minute, ""},
+		{-time.Minute, ""},
 		{-time.Hour, "the clock of this machine is 1h0m0s ahead of that of the master"},
 		{time.Hour, "the clock of this machine is 59m58s behind that of the master"},
 	} {

@@ -65,8 +65,7 @@ func (c *Client) call(ctx context.Context, method, path string, request, answer 
 	var failed []error
 	for _, peer := range c.peers {
 		err := c.ask(ctx, peer, method, path, body, answer)
-		var unreachable *unreachableError
-		if !errors.As(err, &unreachable) {
+		if _, unreachable := errors.AsType[*unreachableError](err); !unreachable {
 			return err
 		}
 		failed = append(failed, err)
@@ -86,6 +85,7 @@ type unreachableError struct {
 func (e *unreachableError) Error() string {
 	return fmt.Sprintf("%s does not answer: %v", e.peer, e.err)
 }
+
 func (e *unreachableError) Unwrap() error { return e.err }
 
 func (c *Client) ask(ctx context.Context, peer, method, path string, body []byte, answer any) error {
@@ -95,8 +95,7 @@ func (c *Client) ask(ctx context.Context, peer, method, path string, body []byte
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		var unknown *tls.CertificateVerificationError
-		if errors.As(err, &unknown) {
+		if unknown, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			return cli.WithHint(fmt.Errorf("%s does not belong to the cluster: %w", peer, unknown.Err), "check the address")
 		}
 		return &unreachableError{peer, err}
@@ -209,8 +208,7 @@ func (c *Client) StepWithin(ctx context.Context, within time.Duration, step Step
 	defer cancel()
 	for {
 		err := c.Step(ctx, step, request, master, answer)
-		var wait waitError
-		if !errors.As(err, &wait) {
+		if _, later := errors.AsType[waitError](err); !later {
 			return err
 		}
 		select {

@@ -32,7 +32,7 @@ type Remote struct {
 
 type place struct {
 	repository string
-	mediaType  types.MediaType // of manifests; empty for other blobs
+	manifest   bool
 }
 
 // NewRemote returns the registries of some masters, asked in this order.
@@ -49,7 +49,7 @@ func NewRemote(masters []netip.Addr, config *tls.Config, images []Image) (*Remot
 		if err != nil {
 			return nil, err
 		}
-		r.places[image.Descriptor.Digest] = place{reference.Repository, image.Descriptor.MediaType}
+		r.places[image.Descriptor.Digest] = place{reference.Repository, true}
 	}
 	return r, nil
 }
@@ -65,43 +65,54 @@ func (r *Remote) Open(ctx context.Context, digest v1.Hash) (io.ReadCloser, error
 	if !known {
 		return nil, fmt.Errorf("blob %s belongs to no image that is wanted", digest)
 	}
+	body, _, err := r.Fetch(ctx, place.repository, digest, place.manifest)
+	return body, err
+}
+
+// Fetch opens a blob of a repository at the first master that has it.
+func (r *Remote) Fetch(ctx context.Context, repository string, digest v1.Hash, manifest bool) (io.ReadCloser, int64, error) {
 	var failed []error
 	for _, master := range r.masters {
-		body, err := r.get(ctx, master, place, digest)
+		body, size, err := r.get(ctx, master, place{repository, manifest}, digest)
 		if err == nil {
-			return body, nil
+			return body, size, nil
 		}
 		failed = append(failed, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, fmt.Errorf("no master serves blob %s: %w", digest, errors.Join(failed...))
+	return nil, 0, fmt.Errorf("no master serves blob %s: %w", digest, errors.Join(failed...))
 }
 
-func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest v1.Hash) (io.ReadCloser, error) {
+// manifestTypes are all that a registry may have.
+var manifestTypes = []types.MediaType{types.OCIImageIndex, types.OCIManifestSchema1, types.DockerManifestList, types.DockerManifestSchema2}
+
+func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest v1.Hash) (io.ReadCloser, int64, error) {
 	kind := "blobs"
-	if from.mediaType != "" {
+	if from.manifest {
 		kind = "manifests"
 	}
 	address := netip.AddrPortFrom(master, RegistryPort)
 	url := fmt.Sprintf("https://%s/v2/%s/%s/%s", address, from.repository, kind, digest)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if from.mediaType != "" {
-		request.Header.Set("Accept", string(from.mediaType))
+	if from.manifest {
+		for _, mediaType := range manifestTypes {
+			request.Header.Add("Accept", string(mediaType))
+		}
 	}
 	response, err := r.client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if response.StatusCode != http.StatusOK {
 		_ = response.Body.Close()
-		return nil, fmt.Errorf("%s answers %s", url, response.Status)
+		return nil, 0, fmt.Errorf("%s answers %s", url, response.Status)
 	}
-	return response.Body, nil
+	return response.Body, response.ContentLength, nil
 }
 
 // ReadManifest reads and checks a manifest, and learns where what it names is.
@@ -126,7 +137,7 @@ func (r *Remote) ReadManifest(ctx context.Context, digest v1.Hash) ([]byte, erro
 	defer r.mu.Unlock()
 	repository := r.places[digest].repository
 	for _, child := range read.Manifests {
-		r.learn(child.Digest, place{repository, child.MediaType})
+		r.learn(child.Digest, place{repository, true})
 	}
 	if read.Config != nil {
 		r.learn(read.Config.Digest, place{repository: repository})

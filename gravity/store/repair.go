@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Peer is where lost blobs come from: the registries of other masters.
+type Peer interface {
+	// Fetch opens a blob of a repository, and tells its size in bytes. What is
+	// read is checked by the caller, who closes it.
+	Fetch(ctx context.Context, repository string, digest v1.Hash, manifest bool) (io.ReadCloser, int64, error)
+}
+
+// Repair fetches the blobs again that the store refers to and has not, or whose
+// contents are damaged; those are only found by reading everything, which verify
+// asks for. It returns how many were repaired, also with an error about others.
+func (s *Store) Repair(ctx context.Context, from Peer, verify bool) (repaired int, err error) {
+	repositories, err := s.repositories()
+	if err != nil {
+		return 0, fmt.Errorf("package store: %w", err)
+	}
+	seen := make(map[v1.Hash]bool)
+	var failed []error
+	for _, repository := range repositories {
+		for _, kind := range []struct {
+			folder   string
+			manifest bool
+		}{{s.repository(repository, "_layers", "sha256"), false}, {s.repository(repository, "_manifests", "revisions", "sha256"), true}} {
+			links, err := os.ReadDir(kind.folder)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return repaired, err
+			}
+			for _, link := range links {
+				digest := v1.Hash{Algorithm: "sha256", Hex: link.Name()}
+				if checkDigest(digest) != nil || seen[digest] {
+					continue
+				}
+				seen[digest] = true
+				if s.whole(ctx, digest, verify) {
+					continue
+				}
+				if err := s.refetch(ctx, from, repository, digest, kind.manifest); err != nil {
+					failed = append(failed, err)
+				} else {
+					repaired++
+				}
+				if ctx.Err() != nil {
+					return repaired, context.Cause(ctx)
+				}
+			}
+		}
+	}
+	return repaired, errors.Join(failed...)
+}
+
+// whole tells whether a blob is there and, if that is asked for, not damaged.
+// What cannot be read because the context ends is not.
+func (s *Store) whole(ctx context.Context, digest v1.Hash, verify bool) bool {
+	if _, ok := s.Size(digest); !ok || !verify {
+		return ok
+	}
+	return s.Verify(ctx, digest) == nil || ctx.Err() != nil
+}
+
+func (s *Store) refetch(ctx context.Context, from Peer, repository string, digest v1.Hash, manifest bool) error {
+	body, size, err := from.Fetch(ctx, repository, digest, manifest)
+	if err != nil {
+		return fmt.Errorf("repair: %w", err)
+	}
+	if err := s.importBlob(ctx, opened{body}, digest, size, func(int64) {}); err != nil {
+		return fmt.Errorf("repair: %w", err)
+	}
+	return nil
+}
+
+// opened is a blob that was opened already, which is done once.
+type opened struct{ body io.ReadCloser }
+
+func (o opened) Open(context.Context, v1.Hash) (io.ReadCloser, error) { return o.body, nil }
