@@ -14,6 +14,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/health"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/membership"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
@@ -62,13 +63,33 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	a := &agent{paths: p, node: n, log: log, host: host}
 	ctx, cancel := context.WithCancelCause(command.Context())
 	defer cancel(nil)
+	// Whatever becomes of the history, API servers must be reached.
+	history, err := health.OpenHistory(p.History())
+	if err != nil {
+		a.log.Warn("the history of health is not as it was", "error", err)
+	}
+	monitor := &health.Monitor{
+		Node:     func() (*node.Node, error) { return node.Read(p) },
+		Checkers: func(n *node.Node) []health.Checker { return health.Checkers(p, n) },
+		History:  history, Log: a.log,
+	}
+	addresses := []netip.AddrPort{
+		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), health.Port), netip.AddrPortFrom(n.Address, health.Port),
+	}
+	application := health.Application{Paths: p, History: history, Log: a.log}
 	servers := map[string]func(context.Context) error{
-		"balancer":  a.balance,
-		"bootstrap": a.bootstrap,
-		"phases":    a.execute,
-		"members":   a.gossip,
-		"follow":    func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
-		"repair":    func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
+		"monitor": func(ctx context.Context) error { monitor.Run(ctx); return nil },
+		"health": func(ctx context.Context) error {
+			health.Serve(ctx, monitor.Handler(), p, addresses, a.log)
+			return nil
+		},
+		"application": func(ctx context.Context) error { application.Run(ctx); return nil },
+		"balancer":    a.balance,
+		"bootstrap":   a.bootstrap,
+		"phases":      a.execute,
+		"members":     a.gossip,
+		"follow":      func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
+		"repair":      func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
 	}
 	var running sync.WaitGroup
 	for name, serve := range servers {

@@ -15,7 +15,7 @@ import (
 // newExecCommand is gravity exec (S65): flags after the command are the
 // command's own.
 func newExecCommand(g *globals) *cobra.Command {
-	var tty, stdin bool
+	var tty, interactive bool
 	command := &cobra.Command{
 		Use:   "exec [-t] [-i] COMMAND [ARGUMENT...]",
 		Short: "Run a command in the master container",
@@ -25,7 +25,7 @@ func newExecCommand(g *globals) *cobra.Command {
 	flags := command.Flags()
 	flags.SetInterspersed(false)
 	flags.BoolVarP(&tty, "tty", "t", false, "give the command a terminal")
-	flags.BoolVarP(&stdin, "stdin", "i", false, "pass standard input on, which is always done")
+	flags.BoolVarP(&interactive, "interactive", "i", false, "pass standard input on, which is always done")
 	return command
 }
 

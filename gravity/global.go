@@ -36,11 +36,10 @@ func (g *globals) operations() *disk.Store {
 // log is where executors tell what they do: their warnings always, the rest with
 // --debug.
 func (g *globals) log(w io.Writer) *slog.Logger {
-	level := slog.LevelWarn
-	if g.debug {
-		level = slog.LevelDebug
+	if !g.debug {
+		return slog.New(newWarnings(w))
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // isTerminal tells whether a person is at the other end.

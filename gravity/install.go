@@ -22,6 +22,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/resource"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/token"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
@@ -72,9 +73,9 @@ func (i *installation) addFlags(command *cobra.Command) {
 	flags.StringVar(&i.serviceNetwork, "service-cidr", install.DefaultServiceNetwork.String(), "network of services")
 	flags.IntVar(&i.vxlanPort, "vxlan-port", install.DefaultVXLANPort, "UDP port of the network between pods")
 	flags.StringArrayVar(&i.zones, "dns-zone", nil, "DOMAIN/ADDRESS[:PORT]: resolver for a domain")
-	flags.StringVar(&i.resources, "config", "", "file with Kubernetes objects to create")
+	flags.StringVar(&i.resources, "config", "", "file with Kubernetes objects and Gravity documents to create")
 	flags.BoolVar(&i.adminAccounts, "admin-service-accounts", false,
-		"give the default service accounts of default and kube-system all rights")
+		"give the default service accounts of default and kube-system all rights, as Gravity once did everywhere; any pod there can then do anything")
 	flags.StringArrayVar(&i.skipChecks, "skip-check", nil, "name of a check to skip, as 'gravity check' prints it; can be repeated")
 	flags.BoolVar(&i.manual, "manual", false, "make the plan and execute nothing")
 	flags.BoolVar(&i.resume, "resume", false, "go on with an installation that was interrupted")
@@ -104,11 +105,8 @@ func (i *installation) run(command *cobra.Command) error {
 		}
 		return i.endpoints(command)
 	}
-	plan, err := i.plan(command.Context())
+	plan, err := i.create(command.Context())
 	if err != nil {
-		return err
-	}
-	if err := i.operations().Create(command.Context(), plan); err != nil {
 		return err
 	}
 	if i.manual {
@@ -161,8 +159,8 @@ func describe(description string) string {
 	return " (" + description + "):"
 }
 
-// plan reads the command line and the bundle, and makes the plan.
-func (i *installation) plan(ctx context.Context) (*operation.Plan, error) {
+// create reads the command line and the bundle, and stores the plan.
+func (i *installation) create(ctx context.Context) (*operation.Plan, error) {
 	p, err := paths.New(i.stateDir)
 	if err != nil {
 		return nil, err
@@ -190,14 +188,34 @@ func (i *installation) plan(ctx context.Context) (*operation.Plan, error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
+	content, file, err := i.readResources()
+	if err != nil {
+		return nil, err
+	}
+	if err := install.CheckStateFolder(p); err != nil {
+		return nil, err
+	}
+	exclusive, err := i.operations().Exclusive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer exclusive.Close()
+	// Another installation may have begun meanwhile.
+	if err := i.refuseAgain(ctx, p); err != nil {
+		return nil, err
+	}
 	operationID := operation.NewID()
-	if err := i.keepResources(p, operationID, settings); err != nil {
+	if err := keepResources(p.Resources(operationID), content, file, settings); err != nil {
 		return nil, err
 	}
 	if err := i.keepToken(p); err != nil {
 		return nil, err
 	}
-	return install.NewPlan(operationID, version.Get().Version, settings, m, time.Now())
+	plan, err := install.NewPlan(operationID, version.Get().Version, settings, m, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return plan, i.operations().Create(ctx, plan)
 }
 
 // refuseAgain fails if this machine is a node, or is becoming one.
@@ -279,6 +297,10 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 	if s.Node.Address, err = parseAdvertise(i.advertise); err != nil {
 		return nil, err
 	}
+	profile, _ := m.Profile(s.Node.Role)
+	if err := install.CheckSkipped(profile, i.skipChecks); err != nil {
+		return nil, err
+	}
 	if s.PodNetwork, err = netip.ParsePrefix(i.podNetwork); err != nil {
 		return nil, cli.Usagef("--pod-network-cidr: %w", err)
 	}
@@ -294,18 +316,33 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 	return s, nil
 }
 
-// keepResources copies the file of --config into the state folder, so that a
-// resumed installation needs nothing else.
-func (i *installation) keepResources(p paths.Paths, operationID string, s *install.Settings) error {
+// readResources reads the file of --config, and finds what is wrong with it
+// before anything starts.
+func (i *installation) readResources() ([]byte, *resource.File, error) {
 	if i.resources == "" {
-		return nil
+		return nil, new(resource.File), nil
 	}
 	content, err := os.ReadFile(i.resources)
 	if err != nil {
-		return fmt.Errorf("--config: %w", err)
+		return nil, nil, fmt.Errorf("--config: %w", err)
 	}
-	s.Resources = p.Resources(operationID)
-	return paths.WriteFile(s.Resources, content, 0o600)
+	file, err := resource.Parse(i.resources, content)
+	return content, file, err
+}
+
+// keepResources copies the file of --config into the state folder, so that a
+// resumed installation needs nothing else.
+func keepResources(path string, content []byte, file *resource.File, s *install.Settings) error {
+	if len(file.Kubernetes) > 0 {
+		s.Resources = path
+	}
+	if len(file.Gravity) > 0 {
+		s.GravityResources = path
+	}
+	if s.Resources == "" && s.GravityResources == "" {
+		return nil
+	}
+	return paths.WriteFile(path, content, 0o600)
 }
 
 // keepToken writes the token by which nodes join where the node's services find
@@ -394,9 +431,10 @@ func mounts(m *manifest.Manifest, role string, named []string) ([]node.Mount, er
 		if _, err := os.Stat(source); err != nil && volume.SkipIfMissing {
 			continue
 		}
-		if volume.TargetPath != "" {
-			list = append(list, node.Mount{Source: source, Target: string(volume.TargetPath), Recursive: volume.Recursive})
-		}
+		list = append(list, node.Mount{
+			Source: source, Target: string(volume.TargetPath), Recursive: volume.Recursive,
+			Create: volume.CreateIfMissing, Mode: uint32(volume.Mode), UID: volume.UID, GID: volume.GID,
+		})
 	}
 	for name := range sources {
 		return nil, cli.Usagef("--mount: node profile %s has no volume %q", role, name)

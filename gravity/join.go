@@ -210,5 +210,5 @@ func parseAdvertise(text string) (netip.Addr, error) {
 	if err != nil {
 		return address, cli.Usagef("--advertise-addr: %w", err)
 	}
-	return address, nil
+	return address, install.CheckAddress(address)
 }

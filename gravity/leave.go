@@ -126,7 +126,7 @@ func otherMasters(p paths.Paths, n *node.Node) ([]netip.Addr, error) {
 
 // leaveNothing cleans up after an installation that failed early.
 func (l *leave) leaveNothing(command *cobra.Command, p paths.Paths) error {
-	if !install.Traces(p) {
+	if !p.Used() {
 		return cli.WithHint(fmt.Errorf("this machine is not a node of a cluster: nothing of Gravity is in %s", p.Root),
 			"name the state folder with --state-dir")
 	}

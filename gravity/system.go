@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -11,6 +13,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/expand"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -38,6 +41,11 @@ func newUninstallCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			release, err := g.hold(command.Context(), p)
+			if err != nil {
+				return err
+			}
+			defer release()
 			g.abandonJoins(command.Context(), p)
 			return install.Remove(command.Context(), p)
 		},
@@ -57,6 +65,49 @@ func (g *globals) abandonJoins(ctx context.Context, p paths.Paths) {
 		if found, err := g.operations().Read(ctx, id); err == nil && found.Active() {
 			_ = expand.Abandon(ctx, p, found.Plan)
 		}
+	}
+}
+
+// hold takes all operations of this node, so that none is begun or executed until
+// they are released. One that is being executed is an error; one that cannot be
+// read is not.
+func (g *globals) hold(ctx context.Context, p paths.Paths) (release func(), err error) {
+	var held closers
+	defer func() {
+		if err != nil {
+			held.close()
+		}
+	}()
+	if !p.Used() {
+		return func() {}, nil
+	}
+	store := g.operations()
+	exclusive, err := store.Exclusive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	held = append(held, exclusive)
+	ids, err := store.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		journal, err := store.Open(ctx, id)
+		if errors.Is(err, operation.ErrLocked) {
+			return nil, cli.WithHint(fmt.Errorf("operation %s: %w", id, err), "interrupt it first, or wait for its end: 'gravity plan --tail --operation-id=%s'", id)
+		}
+		if err == nil {
+			held = append(held, journal)
+		}
+	}
+	return held.close, nil
+}
+
+type closers []io.Closer
+
+func (c closers) close() {
+	for _, one := range c {
+		_ = one.Close() // the files may be gone
 	}
 }
 

@@ -51,8 +51,8 @@ func newProgress(out io.Writer, format cli.Format, quiet bool, action string) *p
 	return p
 }
 
-// update takes a state, and shows it if it is time to. A terminal that is gone
-// does not end the operation.
+// update takes a state, and shows it if it is time to. What cannot be shown is not
+// missed.
 func (p *progress) update(state bundle.Progress) {
 	now := time.Now()
 	if now.Sub(p.last) < p.interval {

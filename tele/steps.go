@@ -186,8 +186,7 @@ func (s *steps) end(err error) {
 	fmt.Fprintf(s.out, "Build %s %s\n", how, formatElapsed(time.Since(s.started)))
 }
 
-// printEvent writes an object on one line. An output that is gone does not end
-// the operation.
+// printEvent writes an object on one line. What cannot be written is not missed.
 func printEvent(out io.Writer, event report.BuildEvent) { _ = json.NewEncoder(out).Encode(event) }
 
 // formatElapsed writes a time in words, as in "1 minute 5 seconds".

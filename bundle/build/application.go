@@ -66,6 +66,9 @@ type Application struct {
 	files    fs.FS
 	runtimes Runtimes
 	warnings manifest.Warnings
+	// cache is the folder of the cache as a slash-separated path in the folder,
+	// empty if it lies elsewhere.
+	cache string
 }
 
 // Close releases the folder.
@@ -163,9 +166,9 @@ func (a *Application) open(name string) (*manifest.Manifest, manifest.Warnings, 
 	if name == "" {
 		return fromChart(a.files)
 	}
-	file, err := a.files.Open(name)
+	file, err := openRegular(a.files, name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the manifest: %w", err)
+		return nil, nil, fmt.Errorf("read the manifest %s: %w", name, err)
 	}
 	defer file.Close()
 	return manifest.ParseExpanded(name, file, a.source.Lookup)
@@ -208,14 +211,20 @@ func (a *Application) edits() ([]manifest.Edit, error) {
 type fetcher struct{ files fs.FS }
 
 func (f fetcher) File(_ context.Context, name string) (io.ReadCloser, error) {
-	info, err := fs.Stat(f.files, name)
+	return openRegular(f.files, name)
+}
+
+// openRegular opens a file. Whatever else has the name is refused: opening a pipe
+// would wait for its writer, whom no signal ends.
+func openRegular(files fs.FS, name string) (fs.File, error) {
+	info, err := fs.Stat(files, name)
 	if err != nil {
 		return nil, pathCause(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file") // opening a pipe would wait for its writer
+		return nil, errors.New("not a regular file")
 	}
-	file, err := f.files.Open(name)
+	file, err := files.Open(name)
 	if err != nil {
 		return nil, pathCause(err)
 	}

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,6 +98,9 @@ func (a *Application) Build(ctx context.Context, options Options) (Result, error
 		return Result{}, fmt.Errorf("make the cache's folder: %w", err)
 	}
 	var err error
+	if a.cache, err = inside(a.folder, options.StateDir); err != nil {
+		return Result{}, err
+	}
 	if b.cache, err = pull.OpenCache(options.StateDir); err != nil {
 		return Result{}, err
 	}
@@ -109,7 +113,8 @@ func (a *Application) Build(ctx context.Context, options Options) (Result, error
 	if err := b.run(ctx); err != nil {
 		return Result{}, err
 	}
-	return b.result, b.prune(ctx)
+	b.prune(ctx)
+	return b.result, nil
 }
 
 // keepUnused is how long the cache keeps what no build uses.
@@ -117,15 +122,16 @@ const keepUnused = 30 * 24 * time.Hour
 
 // prune removes what has not been used for long, unless another build uses the
 // cache.
-func (b *builder) prune(ctx context.Context) error {
+func (b *builder) prune(ctx context.Context) {
 	if err := b.cache.Close(); err != nil {
-		return fmt.Errorf("the bundle is complete; close the cache: %w", err)
+		b.steps.detail(fmt.Sprintf("The cache %s could not be closed: %v", b.options.StateDir, err))
+		return
 	}
 	_, err := b.cache.Prune(ctx, pull.Pruning{Unused: keepUnused})
 	if err != nil && !errors.Is(err, pull.ErrInUse) {
-		return fmt.Errorf("the bundle is complete; prune the cache: %w", err)
+		// The bundle is complete, and the next build prunes again.
+		b.steps.detail(fmt.Sprintf("The cache %s could not be pruned: %v", b.options.StateDir, err))
 	}
-	return nil
 }
 
 // checkOutput refuses what cannot be written before anything is done.
@@ -140,15 +146,30 @@ func checkOutput(path string, overwrite bool) error {
 		if !folder.IsDir() {
 			return fmt.Errorf("write %s: %s is no folder", path, filepath.Dir(path))
 		}
-		return nil
+		return checkWritable(path)
 	case err != nil:
 		return fmt.Errorf("write %s: %w", path, err)
 	case info.IsDir():
 		return cli.WithHint(fmt.Errorf("write %s: it is a folder", path), "name a file by -o")
+	case !info.Mode().IsRegular():
+		return cli.WithHint(fmt.Errorf("write %s: it is no file", path), "a bundle is written to a file: name one by -o")
 	case !overwrite:
 		return fmt.Errorf("tarball %s already exists, please remove it first or provide '-f/--overwrite' flag to overwrite it", path)
 	}
-	return nil
+	return checkWritable(path)
+}
+
+// checkWritable tries to make a file where the bundle will be, since to find out
+// only when everything is pulled would be late.
+func checkWritable(path string) error {
+	file, err := unnamedFile(filepath.Dir(path))
+	if err != nil {
+		if of, ok := errors.AsType[*fs.PathError](err); ok {
+			err = of.Err
+		}
+		return cli.WithHint(fmt.Errorf("write %s: folder %s: %w", path, filepath.Dir(path), err), "name a file in a folder that you may write to by -o")
+	}
+	return file.Close()
 }
 
 // run goes through the steps.
@@ -228,6 +249,7 @@ func (b *builder) addImages(ctx context.Context) error {
 		b.contents.Images = append(b.contents.Images, bundle.Image{
 			Reference: image.Reference, Descriptor: image.Descriptor, Present: image.Present,
 		})
+		b.warnPlatform(image)
 	}
 	b.result.Images = len(images)
 	return nil
@@ -313,6 +335,13 @@ func readSmall(ctx context.Context, source bundle.BlobSource, digest v1.Hash) ([
 	}
 	if len(content) > bundle.MaxManifestSize {
 		return nil, fmt.Errorf("blob %s has more than %d bytes", digest, bundle.MaxManifestSize)
+	}
+	actual, _, err := v1.SHA256(bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	if actual != digest {
+		return nil, &bundle.DamagedError{Digest: digest, Err: fmt.Errorf("it has the digest %s", actual)}
 	}
 	return content, nil
 }

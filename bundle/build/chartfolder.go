@@ -20,9 +20,9 @@ const maxChartSize = 1 << 20
 // fromChart makes the manifest of a chart that has none: an application for
 // clusters that exist already, with the chart's name and version.
 func fromChart(files fs.FS) (*manifest.Manifest, manifest.Warnings, error) {
-	file, err := files.Open(chartName)
+	file, err := openRegular(files, chartName)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the chart: %w", err)
+		return nil, nil, fmt.Errorf("read the chart: %s: %w", chartName, err)
 	}
 	defer file.Close()
 	content, err := io.ReadAll(io.LimitReader(file, maxChartSize))

@@ -19,10 +19,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
-// leftOut are folders that are no part of an application.
+// leftOut are folders, or files in their place, that are no part of an
+// application.
 var leftOut = []string{".git", ".hg", ".svn"}
 
 // packFolder writes the application's folder as tar and zstd to a file without
@@ -90,6 +92,12 @@ func (p *packer) visit(name string, entry fs.DirEntry, err error) error {
 	case mode.IsDir() && slices.Contains(leftOut, entry.Name()):
 		p.skipped = append(p.skipped, name+"/")
 		return fs.SkipDir
+	case mode.IsDir() && name == p.application.cache:
+		p.skipped = append(p.skipped, name+"/ (the cache)")
+		return fs.SkipDir
+	case mode.IsDir() && p.isTagged(name):
+		p.skipped = append(p.skipped, name+"/ (a cache)")
+		return fs.SkipDir
 	case mode.IsDir():
 		return p.archive.WriteHeader(header(name+"/", tar.TypeDir, 0o755))
 	case mode&fs.ModeSymlink != 0:
@@ -97,11 +105,27 @@ func (p *packer) visit(name string, entry fs.DirEntry, err error) error {
 	case !mode.IsRegular():
 		p.skipped = append(p.skipped, name+" (neither file nor folder)")
 		return nil
+	case slices.Contains(leftOut, entry.Name()):
+		p.skipped = append(p.skipped, name) // as worktrees of git have it
+		return nil
 	case p.isBundle(name):
 		p.skipped = append(p.skipped, name+" (a bundle)")
 		return nil
 	}
 	return p.file(name)
+}
+
+// isTagged tells whether a folder says that it is a cache, as tele's own do
+// (https://bford.info/cachedir).
+func (p *packer) isTagged(name string) bool {
+	file, err := p.application.files.Open(path.Join(name, pull.TagName))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	head := make([]byte, len(pull.TagSignature))
+	_, err = io.ReadFull(file, head)
+	return err == nil && string(head) == pull.TagSignature
 }
 
 // isBundle tells whether a file is a bundle: builds leave them in the folder,
@@ -111,15 +135,37 @@ func (p *packer) isBundle(name string) bool {
 	if same(full, p.output) {
 		return true
 	}
-	if path.Ext(name) != ".tar" {
-		return false
-	}
-	opened, err := bundle.Open(full)
+	opened, err := bundle.Open(full) // whatever it is called: -o takes any name
 	if err != nil {
 		return false
 	}
 	_ = opened.Close()
 	return true
+}
+
+// inside returns the path of the cache's folder in the application's folder, or
+// nothing if it lies elsewhere. Both are there. The cache is no part of the
+// application, whose bundle must not depend on the builds before.
+func inside(application, cache string) (string, error) {
+	paths := []string{application, cache}
+	for i, path := range paths {
+		full, err := filepath.Abs(path)
+		if err == nil {
+			paths[i], err = filepath.EvalSymlinks(full)
+		}
+		if err != nil {
+			return "", fmt.Errorf("find the folder %s: %w", path, err)
+		}
+	}
+	relative, err := filepath.Rel(paths[0], paths[1])
+	switch {
+	case err != nil || !filepath.IsLocal(relative):
+		return "", nil //nolint:nilerr // other volumes have no path between them
+	case relative == ".":
+		return "", cli.WithHint(fmt.Errorf("the cache cannot be the application's folder %s", application),
+			"name another folder by --state-dir")
+	}
+	return filepath.ToSlash(relative), nil
 }
 
 // same tells whether two paths are one file.

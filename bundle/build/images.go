@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"regexp"
 	"slices"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
@@ -39,7 +40,11 @@ func (a *Application) Discover(ctx context.Context) (*discovery.Result, error) {
 }
 
 func (a *Application) discoveryOptions(hooks []discovery.HookJob) discovery.Options {
-	return discovery.Options{Hooks: hooks, Globs: a.source.Globs, Ignore: a.source.Ignore}
+	ignore := a.source.Ignore
+	if a.cache != "" {
+		ignore = append(slices.Clone(ignore), "^"+regexp.QuoteMeta(a.cache)+"/")
+	}
+	return discovery.Options{Hooks: hooks, Globs: a.source.Globs, Ignore: ignore}
 }
 
 // hooks are the jobs of the manifest's hooks with where they are written. Jobs

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
@@ -100,6 +104,48 @@ func (b *builder) pull(ctx context.Context) ([]pull.Image, error) {
 	return pulled, nil
 }
 
+// warnPlatform tells about an image for other machines only. It stays in the
+// bundle: many images say a platform that is not theirs.
+func (b *builder) warnPlatform(image pull.Image) {
+	var others []string
+	for _, platform := range image.Platforms {
+		if platform.Satisfies(b.source.Platform) {
+			return
+		}
+		others = append(others, platform.String())
+	}
+	if len(others) > 0 {
+		b.steps.detail(fmt.Sprintf("Warning: %s is for %s, not for %s: its pods may fail to start",
+			image.Reference, strings.Join(others, ", "), b.source.Platform))
+	}
+}
+
+// advise says what to do about an image that a registry does not give. A hint
+// of the failure itself knows more.
+func advise(err *ImageError) error {
+	if len(cli.Hints(err)) > 0 {
+		return err
+	}
+	reference, parseErr := name.ParseReference(err.Cause.Reference)
+	if parseErr != nil {
+		return err
+	}
+	host := reference.Context().RegistryStr()
+	if refused, ok := errors.AsType[*transport.Error](err); ok {
+		switch refused.StatusCode {
+		case http.StatusUnauthorized, http.StatusForbidden:
+			return cli.WithHint(err, "'docker login %s' with credentials that may pull the image; some registries say so, too, of images that they do not have", host)
+		case http.StatusNotFound:
+			return cli.WithHint(err, "%s has no image of that name and tag: correct them where the image is asked for, or name a file that has it by --images-from", host)
+		}
+		return err
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return cli.WithHint(err, "is %s the right host? Name a mirror of it by --mirror, or a file that has the image by --images-from", host)
+	}
+	return err
+}
+
 // withPlaces adds to each image that failed who asks for it.
 func withPlaces(err error, places map[string][]discovery.Place) error {
 	joined, ok := err.(interface{ Unwrap() []error })
@@ -109,7 +155,7 @@ func withPlaces(err error, places map[string][]discovery.Place) error {
 	var named []error
 	for _, err := range joined.Unwrap() {
 		if of, ok := errors.AsType[*pull.Error](err); ok {
-			err = &ImageError{Cause: of, Places: places[of.Reference]}
+			err = advise(&ImageError{Cause: of, Places: places[of.Reference]})
 		}
 		named = append(named, err)
 	}

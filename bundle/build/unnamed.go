@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,19 +9,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
-
-// unnamedFile makes a file that nothing is left of when it is closed, however
-// the process ends.
-func unnamedFile(folder string) (*os.File, error) {
-	file, err := os.CreateTemp(folder, "scratch-")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
-}
 
 // unnamedBlob is a blob in a file without a name, and the source of it.
 type unnamedBlob struct {

@@ -36,6 +36,13 @@ type Cache struct {
 
 var _ bundle.BlobSource = (*Cache)(nil)
 
+// TagName is a file that says, by TagSignature at its start, that its folder is a
+// cache (https://bford.info/cachedir).
+const (
+	TagName      = "CACHEDIR.TAG"
+	TagSignature = "Signature: 8a477f597d28d172789f06886806bc55"
+)
+
 // OpenCache returns the cache in a folder, which is made if it is missing. The
 // caller closes it in the end.
 func OpenCache(folder string) (*Cache, error) {
@@ -43,6 +50,12 @@ func OpenCache(folder string) (*Cache, error) {
 	for _, name := range []string{"blobs/sha256", "partial"} {
 		if err := os.MkdirAll(filepath.Join(folder, name), 0o755); err != nil {
 			return nil, fmt.Errorf("open cache: %w", err)
+		}
+	}
+	tag := filepath.Join(folder, TagName)
+	if _, err := os.Stat(tag); errors.Is(err, os.ErrNotExist) {
+		if err := os.WriteFile(tag, []byte(TagSignature+"\n# This is a cache of images. Whoever makes backups may leave it out.\n"), 0o644); err != nil {
+			return nil, diskError(fmt.Errorf("open cache: %w", err))
 		}
 	}
 	return c, nil

@@ -184,7 +184,9 @@ func (s *session) current() (client *http.Client, loggedIn bool) {
 
 // downgrade goes over to HTTP if that is what the registry speaks.
 func (s *session) downgrade(err error) bool {
-	if !strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+	// What answers in plain text may answer anything before it has read a request.
+	if text := err.Error(); !strings.Contains(text, "server gave HTTP response to HTTPS client") &&
+		!strings.Contains(text, "first record does not look like a TLS handshake") {
 		return false
 	}
 	s.hosts.lock.Lock()

@@ -17,6 +17,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/hook"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/layer"
@@ -65,6 +66,10 @@ func (a *Application) Unpack(ctx context.Context) error {
 	}
 	if err := a.extract(ctx, partial); err != nil {
 		return fmt.Errorf("unpack the application: %w", err)
+	}
+	// The folder is never unpacked again, so it must be whole after a loss of power.
+	if err := container.SyncFileSystem(partial); err != nil {
+		return err
 	}
 	return os.Rename(partial, a.folder())
 }

@@ -99,7 +99,7 @@ func newMaster(t *testing.T) *master {
 	})
 	m.api.put("namespaces/gravity-system/configmaps/cluster", "ConfigMap", map[string]any{"data": map[string]any{
 		"name": "test", "state": "active", "application": "shop", "version": "1.0.0", "runtime": "1.37.2",
-		"pod-network": "10.244.0.0/16", "service-network": "10.100.0.0/16", "vxlan-port": "8472", "service-uid": "1000", "service-gid": "1000",
+		"pod-network": "10.244.0.0/16", "service-network": "10.100.0.0/16", "vxlan-port": "8472", "service_uid": "1000", "service_gid": "1000",
 	}})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

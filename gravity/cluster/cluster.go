@@ -56,7 +56,7 @@ func Write(ctx context.Context, client *kube.Client, f *Facts) error {
 			"runtime": f.Runtime, "bundle": f.Bundle,
 			"pod-network": f.PodNetwork.String(), "service-network": f.ServiceNetwork.String(),
 			"vxlan-port":  strconv.Itoa(f.VXLANPort),
-			"service-uid": strconv.FormatInt(f.ServiceUser, 10), "service-gid": strconv.FormatInt(f.ServiceGroup, 10),
+			"service_uid": strconv.FormatInt(f.ServiceUser, 10), "service_gid": strconv.FormatInt(f.ServiceGroup, 10),
 			"cloud-provider": f.CloudProvider,
 		},
 	}})
@@ -88,7 +88,7 @@ func parse(data map[string]string) (*Facts, error) {
 	f.PodNetwork, failed[0] = netip.ParsePrefix(data["pod-network"])
 	f.ServiceNetwork, failed[1] = netip.ParsePrefix(data["service-network"])
 	f.VXLANPort, failed[2] = strconv.Atoi(data["vxlan-port"])
-	f.ServiceUser, failed[3] = strconv.ParseInt(data["service-uid"], 10, 64)
-	f.ServiceGroup, failed[4] = strconv.ParseInt(data["service-gid"], 10, 64)
+	f.ServiceUser, failed[3] = strconv.ParseInt(data["service_uid"], 10, 64)
+	f.ServiceGroup, failed[4] = strconv.ParseInt(data["service_gid"], 10, 64)
 	return f, errors.Join(failed[:]...)
 }

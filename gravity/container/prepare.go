@@ -53,7 +53,7 @@ func (c *Container) Prepare(n *node.Node) error {
 		return err
 	}
 	for _, mount := range n.Mounts {
-		if err := os.MkdirAll(mount.Source, 0o755); err != nil {
+		if err := mount.Ensure(); err != nil {
 			return err
 		}
 	}

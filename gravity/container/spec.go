@@ -82,6 +82,9 @@ func spec(p paths.Paths, n *node.Node, capabilities []string) *specs.Spec {
 		})
 	}
 	for _, mount := range n.Mounts {
+		if mount.Target == "" {
+			continue
+		}
 		how := "bind"
 		if mount.Recursive {
 			how = "rbind"

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncFileSystem writes the file system of a folder to disk.
-func syncFileSystem(path string) error {
+// SyncFileSystem writes the file system of a folder to disk.
+func SyncFileSystem(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ func Unpack(ctx context.Context, from *store.Store, version, rootfs string) erro
 	if err := extract(ctx, from, layers, partial); err != nil {
 		return fmt.Errorf("unpack the master container of %s: %w", version, err)
 	}
-	if err := syncFileSystem(partial); err != nil {
+	if err := SyncFileSystem(partial); err != nil {
 		return err
 	}
 	return os.Rename(partial, rootfs)

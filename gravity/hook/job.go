@@ -4,6 +4,7 @@
 package hook
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,6 +55,10 @@ type Hook struct {
 	ServiceUser, ServiceGroup int64
 	// Environment has further variables.
 	Environment map[string]string
+	// Deadline is for a hook that does not name its own; zero is DefaultDeadline.
+	Deadline time.Duration
+	// Transient removes the job also when it has succeeded.
+	Transient bool
 }
 
 // object makes the Job that runs the hook.
@@ -82,7 +87,7 @@ func (h *Hook) object() (*unstructured.Unstructured, error) {
 		return nil, err
 	}
 	if spec["activeDeadlineSeconds"] == nil {
-		spec["activeDeadlineSeconds"] = int64(DefaultDeadline / time.Second)
+		spec["activeDeadlineSeconds"] = int64(cmp.Or(h.Deadline, DefaultDeadline) / time.Second)
 	}
 	// Whoever waits reads the result before the job goes.
 	delete(spec, "ttlSecondsAfterFinished")

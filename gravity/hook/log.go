@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 )
 
 // follow begins to follow the logs of containers that have started since it was
@@ -16,6 +18,7 @@ func (r *run) follow(ctx context.Context) {
 	if err != nil {
 		return // the next call may succeed
 	}
+	r.remember(pods)
 	for _, pod := range pods {
 		for _, field := range []string{"initContainerStatuses", "containerStatuses"} {
 			statuses, _, _ := unstructured.NestedSlice(pod.Object, "status", field)
@@ -32,6 +35,21 @@ func (r *run) follow(ctx context.Context) {
 				r.followed[id] = true
 				r.followers.Go(func() { r.copyLog(ctx, pod.GetName(), name) })
 			}
+		}
+	}
+}
+
+// remember keeps what the pods wait for: those of a job that took too long are
+// deleted before it counts as failed.
+func (r *run) remember(pods []unstructured.Unstructured) {
+	if len(pods) == 0 {
+		return
+	}
+	r.waited = ""
+	for i := range pods {
+		if waiting := kube.PodWaits(&pods[i]); waiting != "" {
+			r.waited = "pod " + pods[i].GetName() + ": " + waiting
+			return
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (r *Runner) Run(ctx context.Context, h *Hook) error {
 		return fmt.Errorf("hook %s: %w", h.Name, err)
 	}
 	defer log.Close()
-	run := &run{client: r.Client, job: job, jobs: r.Client.Resource(kube.Jobs, job.GetNamespace()), followed: make(map[string]bool)}
+	run := &run{client: r.Client, job: job, transient: h.Transient, jobs: r.Client.Resource(kube.Jobs, job.GetNamespace()), followed: make(map[string]bool)}
 	run.output = &lockedWriter{writer: log}
 	if r.Output != nil {
 		run.output.writer = io.MultiWriter(log, r.Output)
@@ -77,9 +77,14 @@ type run struct {
 	job    *unstructured.Unstructured
 	jobs   dynamic.ResourceInterface
 	output *lockedWriter
+	// transient is Hook.Transient.
+	transient bool
 
 	followers sync.WaitGroup
 	followed  map[string]bool
+	// waited is what the job's pods waited for when there were pods; empty for
+	// nothing.
+	waited string
 }
 
 // start makes the job, unless it runs or has succeeded. One that failed is
@@ -121,7 +126,8 @@ func (r *run) remove(ctx context.Context) error {
 }
 
 // wait follows the logs until the job has ended. One that has succeeded stays
-// for a day, so that a run that is resumed finds it; one that failed goes.
+// for a day, so that a run that is resumed finds it, unless it is transient; one
+// that failed goes.
 func (r *run) wait(ctx context.Context) error {
 	following, stop := context.WithCancel(ctx)
 	defer r.followers.Wait()
@@ -152,8 +158,11 @@ func (r *run) wait(ctx context.Context) error {
 	}
 }
 
-// keep lets Kubernetes remove the job after a day.
+// keep lets Kubernetes remove the job after a day, unless it is transient.
 func (r *run) keep(ctx context.Context) error {
+	if r.transient {
+		return r.remove(ctx)
+	}
 	_, err := r.jobs.Patch(ctx, r.job.GetName(), "application/merge-patch+json",
 		[]byte(`{"spec":{"ttlSecondsAfterFinished":86400}}`), metav1.PatchOptions{FieldManager: kube.Manager})
 	if apierrors.IsNotFound(err) {
@@ -184,16 +193,13 @@ func result(job *unstructured.Unstructured) (failed string, succeeded bool) {
 func (r *run) explain(ctx context.Context, reason string) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	pods, err := r.pods(ctx)
-	if err != nil {
+	if pods, err := r.pods(ctx); err == nil {
+		r.remember(pods)
+	}
+	if r.waited == "" {
 		return reason
 	}
-	for i := range pods {
-		if waiting := kube.PodWaits(&pods[i]); waiting != "" {
-			return reason + " (pod " + pods[i].GetName() + ": " + waiting + ")"
-		}
-	}
-	return reason
+	return reason + " (" + r.waited + ")"
 }
 
 func (r *run) pods(ctx context.Context) ([]unstructured.Unstructured, error) {

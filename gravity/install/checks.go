@@ -45,7 +45,7 @@ func Check(ctx context.Context, options preflight.Options, log operation.Logger)
 		case result.Status == preflight.StatusFailed && result.Level == preflight.LevelError:
 			failed = append(failed, cli.WithHint(fmt.Errorf("check %s: %s", result.Name, result.Measured), "%s: %s", result.Name, result.Remedy))
 		case result.Status != preflight.StatusPassed && result.Status != preflight.StatusSkipped:
-			log.Warn("a check did not pass", "check", result.Name, "measured", result.Measured, "remedy", result.Remedy)
+			log.Warn("check "+result.Name+": "+result.Measured, "remedy", result.Remedy)
 		}
 	}
 	return errors.Join(failed...)

@@ -2,33 +2,22 @@ package install
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/access"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/token"
 )
 
-//go:embed manifests/rbac.yaml
-var rbacDocuments []byte
-
-//go:embed manifests/admin.yaml
-var adminDocuments []byte
-
-// rbac makes roles, groups and pod security policies.
+// rbac makes roles, groups and the policy of pods.
 type rbac struct{ inCluster }
 
 func (r *rbac) Execute(ctx context.Context) error {
@@ -36,82 +25,27 @@ func (r *rbac) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.settings.AdminServiceAccounts {
-		if err := client.Apply(ctx, adminDocuments); err != nil {
-			return err
-		}
-	}
-	return client.Apply(ctx, rbacDocuments)
+	return access.Apply(ctx, client, access.Options{AdminServiceAccounts: r.settings.AdminServiceAccounts})
 }
 
-// coredns configures the cluster's DNS.
-type coredns struct{ inCluster }
+// apiAnswer is how long a rollback waits for an API server.
+const apiAnswer = 10 * time.Second
 
-func (c *coredns) Execute(ctx context.Context) error {
-	client, err := c.client()
-	if err != nil {
-		return err
+// Rollback removes what was made. Without an API server it is left to the
+// rollback of the control plane, which must not be kept from it.
+func (r *rbac) Rollback(ctx context.Context) error {
+	if _, err := os.Stat(r.paths.KubernetesFile("admin.conf")); err != nil {
+		return nil //nolint:nilerr // there is no cluster
 	}
-	resolvers, _ := container.HostResolvers()
-	return client.ApplyObject(ctx, &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "ConfigMap",
-		"metadata": map[string]any{"name": "coredns", "namespace": "kube-system"},
-		"data":     map[string]any{"Corefile": corefile(c.settings.Node.Address, resolvers, c.settings.DNSZones)},
-	}})
-}
-
-// corefile is the configuration of the cluster's DNS: names of other domains go
-// to the host's resolvers (S116), those of zones to resolvers of their own.
-func corefile(leader netip.Addr, resolvers []netip.Addr, zones map[string][]netip.AddrPort) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, `.:53 {
-    errors
-    health {
-       lameduck 5s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    hosts {
-       %s leader.telekube.local registry.local
-       fallthrough
-    }
-    prometheus :9153
-`, leader)
-	if len(resolvers) > 0 {
-		text.WriteString("    forward .")
-		for _, resolver := range resolvers {
-			fmt.Fprintf(&text, " %s", resolver)
-		}
-		text.WriteString(" {\n       max_concurrent 1000\n    }\n")
-	}
-	text.WriteString("    cache 30 {\n       disable success cluster.local\n       disable denial cluster.local\n    }\n    loop\n    reload\n    loadbalance\n}\n")
-	for _, zone := range slices.Sorted(maps.Keys(zones)) {
-		fmt.Fprintf(&text, "%s:53 {\n    errors\n    cache 30\n    forward .", zone)
-		for _, resolver := range zones[zone] {
-			fmt.Fprintf(&text, " %s", resolver)
-		}
-		text.WriteString("\n}\n")
-	}
-	return text.String()
-}
-
-// resources makes what the user gave.
-type resources struct{ inCluster }
-
-func (r *resources) Execute(ctx context.Context) error {
 	client, err := r.client()
 	if err != nil {
 		return err
 	}
-	content, err := os.ReadFile(r.settings.Resources)
-	if err != nil {
-		return err
+	if err := kube.Wait(ctx, apiAnswer, "the API server", client.Ready); err != nil {
+		r.log.Warn("roles and policies stay in the cluster", "error", err)
+		return nil
 	}
-	return client.Apply(ctx, content)
+	return access.Remove(ctx, client)
 }
 
 // overlay makes the network between pods.

@@ -51,6 +51,7 @@ var executors = map[string]func(*environment) operation.Executor{
 	healthExecutor:      func(e *environment) operation.Executor { return &health{inCluster{e}} },
 	applicationExecutor: func(e *environment) operation.Executor { return &installApplication{e} },
 	electionExecutor:    func(e *environment) operation.Executor { return &election{inCluster{e}} },
+	documentsExecutor:   func(e *environment) operation.Executor { return &gravityResources{inCluster{e}} },
 }
 
 // environment is what the phases of one installation share.

@@ -61,20 +61,25 @@ func EnsureCertificates(p paths.Paths, n *node.Node, now time.Time) error {
 	return err
 }
 
-// bootstrap puts the program in its place.
+// bootstrap makes the profile's volumes, and puts the program in its place.
 type bootstrap struct{ *environment }
 
 func (b *bootstrap) Done(context.Context) (bool, error) { return false, nil }
 
 func (b *bootstrap) Execute(ctx context.Context) error {
-	return Bootstrap(ctx, b.paths)
+	return Bootstrap(ctx, b.paths, b.settings.Node.Mounts)
 }
 
 // Bootstrap puts this program in its place on the machine, and loads the modules
-// of the kernel that a node needs.
-func Bootstrap(ctx context.Context, p paths.Paths) error {
+// of the kernel that a node needs. Folders that it mounts get their owners.
+func Bootstrap(ctx context.Context, p paths.Paths, mounts []node.Mount) error {
 	for _, module := range []string{"overlay", "br_netfilter", "nf_tables", "vxlan"} {
 		loadModule(ctx, module)
+	}
+	for _, mount := range mounts {
+		if err := mount.Own(); err != nil {
+			return fmt.Errorf("volume %s: %w", mount.Source, err)
+		}
 	}
 	if err := installProgram(p.Program()); err != nil {
 		return fmt.Errorf("install gravity: %w", err)

@@ -24,6 +24,7 @@ const (
 	healthExecutor      = "health"
 	applicationExecutor = "application"
 	electionExecutor    = "election"
+	documentsExecutor   = "gravity-resources"
 )
 
 // NewPlan lists the phases that make a cluster of one node.
@@ -72,6 +73,9 @@ func NewPlan(operationID, gravityVersion string, settings *Settings, m *manifest
 			leaf("/app/"+application, applicationExecutor, "Install application "+application+":"+string(m.Metadata.ResourceVersion))),
 		leaf("/election", electionExecutor, "Enable cluster leader elections", "/app"),
 	)
+	if settings.GravityResources != "" {
+		phases = append(phases, leaf("/gravity-resources", documentsExecutor, "Create user-supplied Gravity resources", "/election"))
+	}
 	plan := &operation.Plan{
 		OperationID: operationID, OperationType: operation.TypeInstall, ClusterName: n.Cluster, Phases: phases,
 		Servers: []operation.Server{server}, LeadMaster: &server,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -43,7 +44,7 @@ func RemoveContainer(ctx context.Context, p paths.Paths) error {
 // RemoveContainer takes away, commands, and what is in the state folder. It may
 // be called again after it was interrupted.
 func Remove(ctx context.Context, p paths.Paths) error {
-	if !Traces(p) {
+	if !p.Used() {
 		return cli.WithHint(fmt.Errorf("nothing of Gravity is in %s", p.Root), "name the state folder with --state-dir")
 	}
 	removeKubeconfig(p)
@@ -58,7 +59,7 @@ func Remove(ctx context.Context, p paths.Paths) error {
 	if err := removeCompletion(); err != nil {
 		return err
 	}
-	// Only what is Gravity's goes, whatever folder --state-dir names.
+	// Only what is Gravity's goes: the folder may be a mount, and have more.
 	for _, path := range p.Own() {
 		if path == filepath.Dir(p.Program()) {
 			if err := endRemoval(ctx); err != nil {
@@ -75,9 +76,6 @@ func Remove(ctx context.Context, p paths.Paths) error {
 	}
 	return err
 }
-
-// Traces tells whether something of Gravity is in the state folder.
-func Traces(p paths.Paths) bool { return slices.ContainsFunc(p.Own(), exists) }
 
 func exists(path string) bool {
 	_, err := os.Lstat(path)
@@ -178,12 +176,16 @@ func cleanFilters(ctx context.Context, p paths.Paths) {
 	}
 }
 
+// ourChain matches lines about chains of Kubernetes and CNI, not those that only
+// mention them in a comment.
+var ourChain = regexp.MustCompile(`(^:|^-[AN] | -[jg] )(KUBE-|CNI-|FLANNEL)`)
+
 // withoutOurs leaves the chains of Kubernetes and CNI, and rules that lead to
 // them, out of what iptables-save printed.
 func withoutOurs(saved string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(saved) {
-		if !strings.Contains(line, "KUBE-") && !strings.Contains(line, "CNI-") && !strings.Contains(line, "FLANNEL") {
+		if !ourChain.MatchString(line) {
 			kept.WriteString(line)
 		}
 	}

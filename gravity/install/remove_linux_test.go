@@ -7,13 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
 func TestWithoutOurs(t *testing.T) {
-	const saved = "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n-A INPUT -j KUBE-FIREWALL\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
-	const want = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+	const saved = "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n-A INPUT -j KUBE-FIREWALL\n-A KUBE-FIREWALL -j DROP\n-A FORWARD -m comment --comment \"flanneld forward\" -j FLANNEL-FWD\n-A INPUT -m comment --comment CNI-team -j DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+	const want = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m comment --comment CNI-team -j DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
 	if got := withoutOurs(saved); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -52,20 +51,11 @@ func TestCorefile(t *testing.T) {
 	}
 }
 
-// TestDocuments wants the embedded documents to be what the API takes.
-func TestDocuments(t *testing.T) {
-	for name, documents := range map[string][]byte{"rbac": rbacDocuments, "admin": adminDocuments} {
-		objects, err := kube.Parse(documents)
-		if err != nil || len(objects) < 2 {
-			t.Errorf("%s: %d objects, %v", name, len(objects), err)
-		}
-	}
-}
-
 // TestRemoveRefuses removes nothing where Gravity is not.
 func TestRemoveRefuses(t *testing.T) {
 	folder := t.TempDir()
-	precious := filepath.Join(folder, "precious")
+	// A folder such as /usr or /var, by mistake.
+	precious := filepath.Join(folder, "bin")
 	if err := os.WriteFile(precious, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,13 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/preflight"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
@@ -34,9 +38,11 @@ type Settings struct {
 	VXLANPort int `json:"vxlan_port"`
 	// DNSZones are resolvers of their own for some domains.
 	DNSZones map[string][]netip.AddrPort `json:"dns_zones,omitempty"`
-	// Resources is a file with Kubernetes objects to create; empty for none. It
+	// Resources is a file with Kubernetes objects to create, GravityResources one
+	// with documents of Gravity's own; empty for none. It may be the same file. It
 	// may have secrets, so it lies in the state folder and not in the plan.
-	Resources string `json:"resources,omitempty"`
+	Resources        string `json:"resources,omitempty"`
+	GravityResources string `json:"gravity_resources,omitempty"`
 	// AdminServiceAccounts gives the default service accounts of default and
 	// kube-system all rights, as the original did (S107).
 	AdminServiceAccounts bool `json:"admin_service_accounts,omitempty"`
@@ -79,6 +85,11 @@ func (s *Settings) Check() error {
 			return cli.Usagef("%s: %s contains this machine's address %s", flag, network, s.Node.Address)
 		}
 	}
+	for domain := range s.DNSZones {
+		if len(domain) > 253 || !namePattern.MatchString(domain) {
+			return cli.Usagef("--dns-zone: %q is not a domain", domain)
+		}
+	}
 	if s.PodNetwork.Overlaps(s.ServiceNetwork) {
 		return cli.Usagef("--pod-network-cidr %s and --service-cidr %s overlap", s.PodNetwork, s.ServiceNetwork)
 	}
@@ -87,6 +98,52 @@ func (s *Settings) Check() error {
 	}
 	if s.VXLANPort < 1 || s.VXLANPort > 65535 {
 		return cli.Usagef("--vxlan-port: %d is not a port", s.VXLANPort)
+	}
+	return nil
+}
+
+// CheckAddress refuses an address that this machine does not have, or that
+// others cannot reach.
+func CheckAddress(address netip.Addr) error {
+	addresses, err := hostAddresses()
+	if err != nil || slices.Contains(addresses, address) {
+		return err
+	}
+	return cli.WithHint(cli.Usagef("--advertise-addr: this machine has no address %s that others reach", address), "it has: %s", join(addresses))
+}
+
+func join(addresses []netip.Addr) string {
+	names := make([]string, len(addresses))
+	for i, address := range addresses {
+		names[i] = address.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+// CheckSkipped refuses names that no check of a profile has.
+func CheckSkipped(profile manifest.NodeProfile, names []string) error {
+	if _, err := preflight.Checks(preflight.Options{Profile: profile, Skip: names}); err != nil {
+		return cli.Usagef("--skip-check: %w", err)
+	}
+	return nil
+}
+
+var folderPattern = regexp.MustCompile(`^/[A-Za-z0-9._/-]+$`)
+
+// CheckStateFolder refuses a state folder that units could not name, and one
+// that is not Gravity's but has files by the names of Gravity's: they would be
+// overwritten, and removed with it.
+func CheckStateFolder(p paths.Paths) error {
+	if !folderPattern.MatchString(p.Root) {
+		return cli.Usagef("--state-dir: %q cannot be the state folder: use letters, digits, hyphens, underscores and dots", p.Root)
+	}
+	if p.Used() {
+		return nil
+	}
+	for _, path := range p.Own() {
+		if exists(path) {
+			return cli.WithHint(cli.Usagef("--state-dir: %s is there, and not Gravity's", path), "choose an empty folder, or one that is not there yet")
+		}
 	}
 	return nil
 }
@@ -113,7 +170,7 @@ func AdvertiseAddress() (netip.Addr, error) {
 func Role(m *manifest.Manifest, asked string) (string, error) {
 	if asked != "" {
 		if _, ok := m.Profile(asked); !ok {
-			return "", cli.WithHint(cli.Usagef("the application has no node profile %q", asked), "its profiles are: %s", profileNames(m))
+			return "", cli.WithHint(cli.Usagef("the application has no node profile %q", asked), "its profiles are: %s", strings.Join(profileNames(m), ", "))
 		}
 		return asked, nil
 	}

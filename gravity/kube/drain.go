@@ -40,8 +40,8 @@ type DrainOptions struct {
 	Told func(string)
 }
 
-// deleteTimeout is how long pods may take to go that are deleted by force.
-const deleteTimeout = 2 * time.Minute
+// forcedTimeout is how long pods may take to go that are deleted by force.
+const forcedTimeout = 2 * time.Minute
 
 // Drain cordons a node and evicts its pods, within their disruption budgets, and
 // waits until they are gone. Pods of DaemonSets and of the kubelet's own files
@@ -57,7 +57,7 @@ func (c *Client) Drain(ctx context.Context, node string, options DrainOptions) e
 	if !options.Force {
 		return cli.WithHint(err, "see what the pods wait for with 'kubectl get pods,pdb -A', or repeat with --force to delete them")
 	}
-	return c.empty(ctx, node, deleteTimeout, options.Told, c.deletePod)
+	return c.empty(ctx, node, forcedTimeout, options.Told, c.deletePod)
 }
 
 // empty calls a function for each pod of a node until none is left.

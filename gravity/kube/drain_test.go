@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -28,9 +29,7 @@ type server struct {
 
 func (s *server) pod(name, phase string, more map[string]any) {
 	metadata := map[string]any{"name": name, "namespace": "team", "uid": "uid-" + name}
-	for key, value := range more {
-		metadata[key] = value
-	}
+	maps.Copy(metadata, more)
 	s.pods[name] = map[string]any{
 		"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": map[string]any{"nodeName": "node-1"}, "status": map[string]any{"phase": phase},
 	}

@@ -51,8 +51,8 @@ func (c *Client) NodeReady(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if status, message := condition(node, "Ready"); status != "True" {
-		return fmt.Errorf("node %s is not ready: %s", name, message)
+	if err := Ready(node); err != nil {
+		return fmt.Errorf("node %w", err)
 	}
 	return nil
 }
@@ -138,6 +138,26 @@ func PodWaits(pod *unstructured.Unstructured) string {
 		return message
 	}
 	return ""
+}
+
+// Ready fails unless a node or pod is Ready; the error has the reason.
+func Ready(object *unstructured.Unstructured) error {
+	if status, message := condition(object, "Ready"); status != "True" {
+		return fmt.Errorf("%s is not ready: %s", object.GetName(), message)
+	}
+	return nil
+}
+
+// Since is when a condition became what it is; zero if nobody says.
+func Since(object *unstructured.Unstructured, kind string) (time.Time, error) {
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	for _, entry := range conditions {
+		if fields, ok := entry.(map[string]any); ok && fields["type"] == kind {
+			text, _ := fields["lastTransitionTime"].(string)
+			return time.Parse(time.RFC3339, text)
+		}
+	}
+	return time.Time{}, nil
 }
 
 // condition returns the status of a condition and what is said about it.

@@ -77,7 +77,9 @@ func (u *Root) extract(ctx context.Context, stream io.Reader) error {
 		}
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			// Sources that check what they give do so at its end.
+			_, err := io.Copy(io.Discard, stream)
+			return err
 		}
 		if err != nil {
 			return err
@@ -85,9 +87,10 @@ func (u *Root) extract(ctx context.Context, stream io.Reader) error {
 		if u.entries++; u.entries > maxEntries {
 			return fmt.Errorf("more than %d files", maxEntries)
 		}
-		if u.bytes += header.Size; header.Size < 0 || u.bytes > maxUnpacked {
+		if header.Size < 0 || header.Size > maxUnpacked-u.bytes {
 			return fmt.Errorf("more than %d bytes", int64(maxUnpacked))
 		}
+		u.bytes += header.Size
 		if err := u.entry(header, archive); err != nil {
 			return fmt.Errorf("%s: %w", header.Name, err)
 		}

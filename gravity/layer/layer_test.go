@@ -3,9 +3,12 @@ package layer_test
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -170,6 +173,52 @@ func TestExtractRefuses(t *testing.T) {
 	cut := pack(t, file("a", "0123456789", 0o600))
 	if err := extract(t, t.TempDir(), cut[:515]); err == nil {
 		t.Error("a layer that was cut off is extracted")
+	}
+}
+
+// TestExtractLimit wants sizes that add up to more than a number holds to be too
+// many, too.
+func TestExtractLimit(t *testing.T) {
+	var content bytes.Buffer
+	archive := tar.NewWriter(&content)
+	if err := archive.WriteHeader(&tar.Header{Name: "a", Typeflag: tar.TypeReg, Mode: 0o600, Size: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := archive.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := archive.WriteHeader(&tar.Header{Name: "b", Typeflag: tar.TypeReg, Mode: 0o600, Size: math.MaxInt64 - 1024}); err != nil {
+		t.Fatal(err)
+	}
+	if err := extract(t, t.TempDir(), content.Bytes()); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// damaged fails at its end, as sources do that compare digests.
+type damaged struct{ io.Reader }
+
+var errDamaged = errors.New("damaged")
+
+func (d damaged) Read(p []byte) (int, error) {
+	n, err := d.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = errDamaged
+	}
+	return n, err
+}
+
+// TestExtractReadsAll wants what a source says at its end, which lies behind the
+// last entry.
+func TestExtractReadsAll(t *testing.T) {
+	root, err := layer.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	content := append(pack(t, file("a", "text", 0o600)), make([]byte, 8192)...)
+	if err := root.Extract(t.Context(), damaged{bytes.NewReader(content)}, plain); !errors.Is(err, errDamaged) {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -33,17 +33,64 @@ type Node struct {
 	Version     string `json:"version"`
 	// CloudProvider is generic, aws or gce, and only recorded.
 	CloudProvider string `json:"cloud_provider,omitempty"`
-	// Mounts are folders of the host that the master container has.
+	// Mounts are the volumes of the node's profile.
 	Mounts []Mount `json:"mounts,omitempty"`
 }
 
-// Mount is a folder of the host inside the master container.
+// Mount is a folder of the host, and where the master container has it.
 type Mount struct {
-	// Source is the folder on the host, Target where the container has it.
+	// Source is the folder on the host, Target where the container has it; empty
+	// for not at all.
 	Source string `json:"source"`
-	Target string `json:"target"`
+	Target string `json:"target,omitempty"`
 	// Recursive takes what is mounted below it as well.
 	Recursive bool `json:"recursive,omitempty"`
+	// Create makes the folder if it is missing.
+	Create bool `json:"create,omitempty"`
+	// Mode, UID and GID are those that the folder gets when the node is made; zero
+	// and nil leave it as it is.
+	Mode uint32 `json:"mode,omitempty"`
+	UID  *int   `json:"uid,omitempty"`
+	GID  *int   `json:"gid,omitempty"`
+}
+
+// Ensure makes the folder if it is missing and to be made.
+func (m *Mount) Ensure() error {
+	if !m.Create {
+		return nil
+	}
+	return os.MkdirAll(m.Source, 0o755)
+}
+
+// Own makes the folder if need be, and gives it the wanted mode and owner.
+func (m *Mount) Own() error {
+	if err := m.Ensure(); err != nil {
+		return err
+	}
+	if m.UID != nil || m.GID != nil {
+		if err := os.Chown(m.Source, id(m.UID), id(m.GID)); err != nil {
+			return err
+		}
+	}
+	if m.Mode == 0 {
+		return nil
+	}
+	// After the change of owner, which takes these bits away.
+	special := fs.FileMode(0)
+	for bit, mode := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if m.Mode&bit != 0 {
+			special |= mode
+		}
+	}
+	return os.Chmod(m.Source, fs.FileMode(m.Mode)&fs.ModePerm|special)
+}
+
+// id is that of a user or group; -1 leaves it as it is.
+func id(of *int) int {
+	if of == nil {
+		return -1
+	}
+	return *of
 }
 
 // Read reads the node's file. If there is none, the error is fs.ErrNotExist.

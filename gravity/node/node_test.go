@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,5 +40,36 @@ func TestNode(t *testing.T) {
 		if _, err := node.Read(p); err == nil {
 			t.Errorf("no error for %q", text)
 		}
+	}
+}
+
+// TestMountOwn wants a folder to be made and owned, and to be left alone where
+// that is asked for.
+func TestMountOwn(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "a", "b")
+	id := os.Getuid()
+	mount := node.Mount{Source: folder, Create: true, Mode: 0o1750, UID: &id}
+	if err := mount.Own(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(folder)
+	if err != nil || info.Mode() != fs.ModeDir|fs.ModeSticky|0o750 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if err := os.Chmod(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&node.Mount{Source: folder, Create: true}).Own(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the mode was changed: %v, %v", info.Mode(), err)
+	}
+	missing := node.Mount{Source: filepath.Join(folder, "missing")}
+	if err := missing.Ensure(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(missing.Source); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder that was not to be made: %v", err)
 	}
 }

@@ -52,6 +52,19 @@ func TestNew(t *testing.T) {
 	if p, err = paths.New("relative"); err != nil || !filepath.IsAbs(p.Root) {
 		t.Errorf("%q, %v", p.Root, err)
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	folder, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(folder, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", "not/there"} {
+		if p, err = paths.New(filepath.Join(link, name)); err != nil || p.Root != filepath.Join(folder, name) {
+			t.Errorf("%q by a link: %q, %v", name, p.Root, err)
+		}
+	}
 	// The tests' program is not installed.
 	if got := paths.Installed(); got != paths.DefaultRoot {
 		t.Errorf("installed to %q", got)

@@ -29,7 +29,20 @@ func New(root string) (Paths, error) {
 	if err != nil {
 		return Paths{}, err
 	}
-	return Paths{Root: root}, nil
+	return Paths{Root: resolve(root)}, nil
+}
+
+// resolve follows links, as far as a path is there: mounts are listed, and
+// programs run, by the names that are no links.
+func resolve(path string) string {
+	if found, err := filepath.EvalSymlinks(path); err == nil {
+		return found
+	}
+	parent := filepath.Dir(path)
+	if parent == path {
+		return path
+	}
+	return filepath.Join(resolve(parent), filepath.Base(path))
 }
 
 // Installed returns the state folder that this program was installed to, if it
@@ -153,6 +166,20 @@ func (p Paths) MembershipKey() string { return p.join("agent", "membership.key")
 
 // Operations is where the node keeps its operations.
 func (p Paths) Operations() string { return p.join("operations") }
+
+// History is the file with the history of the node's health.
+func (p Paths) History() string { return p.join("agent", "history.jsonl") }
+
+// Used tells whether Gravity uses the state folder, whatever else is in it:
+// operations come first and go last.
+func (p Paths) Used() bool {
+	for _, path := range []string{p.Operations(), p.Node()} {
+		if _, err := os.Lstat(path); err == nil {
+			return true
+		}
+	}
+	return false
+}
 
 // RegistryHosts lists the original hosts of images, on nodes without a store.
 func (p Paths) RegistryHosts() string { return p.join("agent", "hosts.json") }

@@ -29,9 +29,9 @@ func (c *situation) plan(operationID, gravityVersion string, lead operation.Serv
 		return nil, err
 	}
 	server, name := leaving.Server, leaving.Nodename
-	leaf := func(id, executor, description string, requires ...string) operation.Phase {
+	leaf := func(id, executor, description string) operation.Phase {
 		return operation.Phase{
-			ID: id, Executor: executor, Description: description, Requires: requires,
+			ID: id, Executor: executor, Description: description,
 			Data: &operation.Data{Server: &server, ExecServer: &lead, Config: config},
 		}
 	}

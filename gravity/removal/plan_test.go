@@ -111,7 +111,8 @@ func TestPlan(t *testing.T) {
 		{"MW", 1, nil, "/init /drain /uninstall /kubernetes /finish"},
 		{"Mw", 1, nil, "/init /drain /kubernetes /finish"},
 		{
-			"MMWw", 1, []manifest.HookName{manifest.HookPreNodeRemove, manifest.HookPostNodeRemove, manifest.HookInstall},
+			"MMWw", 1,
+			[]manifest.HookName{manifest.HookPreNodeRemove, manifest.HookPostNodeRemove, manifest.HookInstall},
 			"/init /preHook /drain /masters /etcd /uninstall /kubernetes /postHook /finish",
 		},
 	} {

@@ -23,7 +23,7 @@ func TestRefused(t *testing.T) {
 	dir := t.TempDir()
 	files := authority(t, dir, "master-1", time.Now())
 	worker := authority(t, dir, "node-2", time.Now())
-	w, _ := serve(t, files, &host{executor: &functions{}}, "127.0.0.1:0")
+	w := serve(t, files, &host{executor: &functions{}}, "127.0.0.1:0")
 	for name, test := range map[string]struct {
 		files certificate.Files
 		want  string
@@ -47,7 +47,7 @@ func TestRefused(t *testing.T) {
 func TestServerRefuses(t *testing.T) {
 	dir := t.TempDir()
 	files := authority(t, dir, "master-1", time.Now())
-	w, _ := serve(t, files, &host{}, "127.0.0.1:0")
+	w := serve(t, files, &host{}, "127.0.0.1:0")
 	stranger := authority(t, t.TempDir(), "master-1", time.Now())
 	expired := authority(t, dir, "master-3", time.Now().AddDate(-2, 0, 0))
 	for name, test := range map[string]struct {

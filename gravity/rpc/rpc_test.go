@@ -144,8 +144,8 @@ func (w *wire) cut() {
 
 func (w *wire) address() netip.AddrPort { return netip.MustParseAddrPort(w.Addr().String()) }
 
-// serve serves until the test ends, or the function it returns is called.
-func serve(t *testing.T, files certificate.Files, h Host, address string) (*wire, func()) {
+// serve serves until the test ends.
+func serve(t *testing.T, files certificate.Files, h Host, address string) *wire {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -155,14 +155,13 @@ func serve(t *testing.T, files certificate.Files, h Host, address string) (*wire
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- Serve(ctx, w, files, h, slog.New(slog.DiscardHandler)) }()
-	stop := sync.OnceFunc(func() {
+	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	})
-	t.Cleanup(stop)
-	return w, stop
+	return w
 }
 
 func plan() *operation.Plan {
@@ -225,7 +224,7 @@ func TestExecutor(t *testing.T) {
 		},
 		rollback: func(context.Context) error { panic("of course") },
 	}
-	w, _ := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
+	w := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
 	log := &lines{}
 	remote, err := dial(t, files, w, log)
 	if err != nil {
@@ -254,7 +253,7 @@ func TestExecutor(t *testing.T) {
 
 func TestPlainExecutorHasNoChecks(t *testing.T) {
 	files := authority(t, t.TempDir(), "master-1", time.Now())
-	w, _ := serve(t, files, &host{executor: &functions{}}, "127.0.0.1:0")
+	w := serve(t, files, &host{executor: &functions{}}, "127.0.0.1:0")
 	executor := mustDial(t, files, w)
 	if _, ok := executor.(operation.PreChecker); ok {
 		t.Error("it has a PreCheck")
@@ -279,7 +278,7 @@ func TestCutConnection(t *testing.T) {
 		executor.log.Info("after")
 		return nil
 	}
-	w, _ := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
+	w := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
 	log := &lines{}
 	remote, err := dial(t, files, w, log)
 	if err != nil {
@@ -329,7 +328,7 @@ func TestOtherCaller(t *testing.T) {
 			return runs.Load() > 0, nil
 		},
 	}
-	w, _ := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
+	w := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
 	first, second := mustDial(t, files, w), mustDial(t, files, w)
 	ended := make(chan error, 3)
 	go func() { ended <- first.Execute(context.Background()) }()
@@ -366,7 +365,7 @@ func TestAgentEnds(t *testing.T) {
 		close(begun)
 		select {} // as a process that dies
 	}}
-	w, _ := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
+	w := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
 	remote := mustDial(t, files, w)
 	ended := make(chan error, 1)
 	go func() { ended <- remote.Execute(context.Background()) }()
@@ -389,7 +388,7 @@ func TestCancel(t *testing.T) {
 		close(over)
 		return ctx.Err()
 	}}
-	w, _ := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
+	w := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
 	remote := mustDial(t, files, w)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-begun; cancel() }()
@@ -418,7 +417,7 @@ func TestRollbackCancelsExecute(t *testing.T) {
 		},
 		rollback: func(context.Context) error { both.Store(running.Load()); return nil },
 	}
-	w, _ := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
+	w := serve(t, files, &host{executor: executor}, "127.0.0.1:0")
 	first, second := mustDial(t, files, w), mustDial(t, files, w)
 	ended := make(chan error, 1)
 	go func() { ended <- first.Execute(context.Background()) }()
@@ -436,7 +435,7 @@ func TestRollbackCancelsExecute(t *testing.T) {
 
 func TestWrongPhase(t *testing.T) {
 	files := authority(t, t.TempDir(), "master-1", time.Now())
-	w, _ := serve(t, files, &host{executor: &functions{}}, "127.0.0.1:0")
+	w := serve(t, files, &host{executor: &functions{}}, "127.0.0.1:0")
 	remote := NewRemote(files)
 	remote.port = w.address().Port()
 	defer remote.Close()
@@ -453,7 +452,7 @@ func TestWrongPhase(t *testing.T) {
 func TestDeploy(t *testing.T) {
 	files := authority(t, t.TempDir(), "master-1", time.Now())
 	h := &host{info: Info{Digest: "aa", Deployed: true}}
-	w, _ := serve(t, files, h, "127.0.0.1:0")
+	w := serve(t, files, h, "127.0.0.1:0")
 	client, err := Dial(files, w.address())
 	if err != nil {
 		t.Fatal(err)
@@ -490,7 +489,7 @@ func TestDepart(t *testing.T) {
 		}
 		return "shrink-1", nil
 	}}
-	w, _ := serve(t, files, h, "127.0.0.1:0")
+	w := serve(t, files, h, "127.0.0.1:0")
 	for _, test := range []struct{ caller, node, id, err string }{
 		{"master-1", "node-2", "shrink-1", ""},
 		{"node-2", "node-2", "shrink-1", ""},

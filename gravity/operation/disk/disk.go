@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,6 +32,7 @@ const (
 	changelogName = "changelog"
 	lockName      = "lock"
 	createLock    = ".create.lock"
+	exclusiveLock = ".exclusive.lock"
 	partialPrefix = ".partial-"
 )
 
@@ -80,6 +82,20 @@ func (s *Store) Create(ctx context.Context, plan *operation.Plan) error {
 		return err
 	}
 	return s.create(plan.OperationID, data)
+}
+
+// Exclusive keeps other processes that ask for it from going on until it is
+// closed or this process ends: so that one may look at what there is, and create
+// an operation or remove all of them. It waits for others.
+func (s *Store) Exclusive(ctx context.Context) (io.Closer, error) {
+	if err := s.makeDir(); err != nil {
+		return nil, err
+	}
+	lock := flock.New(filepath.Join(s.dir, exclusiveLock), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, lockInterval); err != nil {
+		return nil, errors.Join(fmt.Errorf("wait for another process that begins an operation in %s: %w", s.dir, err), lock.Close())
+	}
+	return lock, nil
 }
 
 // create fills a folder under a temporary name and renames it.

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -334,5 +335,33 @@ func BenchmarkAppend(b *testing.B) {
 		if err := journal.Append(b.Context(), entry(i)); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestExclusive wants one at a time, and the others to wait.
+func TestExclusive(t *testing.T) {
+	store := New(filepath.Join(t.TempDir(), "operations"))
+	first, err := store.Exclusive(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := New(store.dir).Exclusive(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("a second one: %v", err)
+	}
+	// It hinders nobody from creating, whoever holds it does.
+	if err := store.Create(t.Context(), crashPlan()); err != nil {
+		t.Error(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := New(store.dir).Exclusive(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
 	}
 }

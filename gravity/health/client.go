@@ -1,0 +1,59 @@
+package health
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
+)
+
+// serverName is how the agent calls itself, before its version.
+const serverName = "gravity/"
+
+// maxHealth bounds what the agent may answer, in bytes.
+const maxHealth = 8 << 20
+
+// URL is where the agent of this machine answers.
+var URL = fmt.Sprintf("https://127.0.0.1:%d/", Port)
+
+// Ask asks the agent of this machine to probe it now, and for the health of all
+// nodes. It also returns the agent's version.
+func Ask(ctx context.Context, p paths.Paths) (health *report.Health, version string, err error) {
+	return ask(ctx, p, URL)
+}
+
+func ask(ctx context.Context, p paths.Paths, url string) (health *report.Health, version string, err error) {
+	pool, err := readPool(filepath.Join(p.Certificates(), "ca.crt"))
+	if err != nil {
+		return nil, "", err
+	}
+	client := http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true,
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"?fresh=true", nil)
+	if err != nil {
+		return nil, "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, "", fmt.Errorf("ask the agent: %w", err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
+	if err != nil {
+		return nil, "", fmt.Errorf("ask the agent: %w", err)
+	}
+	health = new(report.Health)
+	if err := json.Unmarshal(content, health); err != nil {
+		return nil, "", fmt.Errorf("the agent answers %s: %s", response.Status, oneLine(string(content)))
+	}
+	version, _ = strings.CutPrefix(response.Header.Get("Server"), serverName)
+	return health, version, nil
+}

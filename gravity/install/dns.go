@@ -1,0 +1,130 @@
+package install
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+)
+
+// coredns configures the cluster's DNS.
+type coredns struct{ inCluster }
+
+func (c *coredns) Execute(ctx context.Context) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	if err := c.tolerate(ctx, client); err != nil {
+		return err
+	}
+	resolvers, _ := container.HostResolvers()
+	return client.ApplyObject(ctx, &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{"name": "coredns", "namespace": "kube-system"},
+		"data":     map[string]any{"Corefile": corefile(c.settings.Node.Address, resolvers, c.settings.DNSZones)},
+	}})
+}
+
+// tolerate lets the name servers run on nodes with the first node's taints: it
+// may be the only one, and without them nothing gets healthy. kubeadm lets them
+// tolerate the control plane's taint, and not the old one (S112).
+func (c *coredns) tolerate(ctx context.Context, client *kube.Client) error {
+	m, err := c.manifest()
+	if err != nil {
+		return err
+	}
+	profile, _ := m.Profile(c.settings.Node.Role)
+	if len(profile.Taints) == 0 {
+		return nil
+	}
+	deployments := client.Resource(kube.Deployments, "kube-system")
+	deployment, err := deployments.Get(ctx, "coredns", metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	path := []string{"spec", "template", "spec", "tolerations"}
+	tolerations, _, err := unstructured.NestedSlice(deployment.Object, path...)
+	if err != nil {
+		return fmt.Errorf("deployment coredns: %w", err)
+	}
+	tolerations = withTaints(tolerations, kubeadm.Taints(profile.Taints))
+	patch := make(map[string]any)
+	if err := unstructured.SetNestedSlice(patch, tolerations, path...); err != nil {
+		return err
+	}
+	content, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	_, err = deployments.Patch(ctx, "coredns", types.MergePatchType, content, metav1.PatchOptions{FieldManager: kube.Manager})
+	return err
+}
+
+// withTaints adds tolerations of taints to those that are there.
+func withTaints(tolerations []any, taints []manifest.Taint) []any {
+	for _, taint := range taints {
+		wanted := map[string]any{"key": taint.Key, "operator": "Exists", "effect": string(taint.Effect)}
+		covered := slices.ContainsFunc(tolerations, func(other any) bool {
+			have, _ := other.(map[string]any)
+			value, _ := have["value"].(string)
+			return have["key"] == wanted["key"] && have["effect"] == wanted["effect"] &&
+				(have["operator"] == "Exists" || value == taint.Value)
+		})
+		if !covered {
+			tolerations = append(tolerations, wanted)
+		}
+	}
+	return tolerations
+}
+
+// corefile is the configuration of the cluster's DNS: names of other domains go
+// to the host's resolvers (S116), those of zones to resolvers of their own.
+func corefile(leader netip.Addr, resolvers []netip.Addr, zones map[string][]netip.AddrPort) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, `.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    hosts {
+       %s leader.telekube.local registry.local
+       fallthrough
+    }
+    prometheus :9153
+`, leader)
+	if len(resolvers) > 0 {
+		text.WriteString("    forward .")
+		for _, resolver := range resolvers {
+			fmt.Fprintf(&text, " %s", resolver)
+		}
+		text.WriteString(" {\n       max_concurrent 1000\n    }\n")
+	}
+	text.WriteString("    cache 30 {\n       disable success cluster.local\n       disable denial cluster.local\n    }\n    loop\n    reload\n    loadbalance\n}\n")
+	for _, zone := range slices.Sorted(maps.Keys(zones)) {
+		fmt.Fprintf(&text, "%s:53 {\n    errors\n    cache 30\n    forward .", zone)
+		for _, resolver := range zones[zone] {
+			fmt.Fprintf(&text, " %s", resolver)
+		}
+		text.WriteString("\n}\n")
+	}
+	return text.String()
+}

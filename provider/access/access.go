@@ -1,0 +1,69 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/node"
+)
+
+// Access is what the provider hands to its resources. Its methods may be called
+// concurrently.
+type Access struct {
+	settings Settings
+	pool     *connection.Pool
+}
+
+// New makes connections with the provider's settings.
+func New(settings Settings, pool *connection.Pool) *Access {
+	return &Access{settings: settings, pool: pool}
+}
+
+// Mask keeps the provider's secrets out of what is logged with the context.
+func (a *Access) Mask(ctx context.Context) context.Context { return a.settings.Mask(ctx) }
+
+// Reach returns a machine without connecting: the provider's, changed by what the
+// node has of its own. The caller calls release when done. Settings that are not
+// known yet are an *UnknownError.
+func (a *Access) Reach(of Settings, options node.Options) (reached *node.Node, release func(), err error) {
+	config, err := a.settings.Merge(of).Config()
+	if err != nil {
+		return nil, nil, fmt.Errorf("ssh: %w", err)
+	}
+	host, err := a.pool.Get(config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ssh: %w", err)
+	}
+	return node.New(host, options), host.Release, nil
+}
+
+// AddProblems adds what Check found to the diagnostics of a provider or a
+// resource whose attribute is named ssh.
+func AddProblems(diagnostics *diag.Diagnostics, problems []*connection.FieldError) {
+	for _, problem := range problems {
+		diagnostics.AddAttributeError(path.Root("ssh").AtName(problem.Field),
+			"Invalid SSH setting", "ssh."+Detail(problem))
+	}
+}
+
+// Detail is an error for a diagnostic: the message, then what to do.
+func Detail(err error) string {
+	parts := append([]string{sentence(err.Error())}, cli.Hints(err)...)
+	for i, hint := range parts[1:] {
+		parts[i+1] = sentence("To do: " + hint)
+	}
+	return strings.Join(parts, "\n\n")
+}
+
+func sentence(text string) string {
+	if strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
+}
