@@ -13,15 +13,18 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/health"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/membership"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
 )
 
 func newAgentCommand(g *globals) *cobra.Command {
-	command := &cobra.Command{Use: "agent", Short: "The agent of this node"}
-	command.AddCommand(&cobra.Command{
+	command := &cobra.Command{Use: "agent", Short: "The agents of the cluster's nodes"}
+	command.AddCommand(newAgentDeployCommand(g), newAgentShutdownCommand(g), newAgentStatusCommand(g), &cobra.Command{
 		Use:    "run",
 		Short:  "Serve as the agent of this node",
 		Hidden: true,
@@ -35,20 +38,31 @@ type agent struct {
 	paths paths.Paths
 	node  *node.Node
 	log   *slog.Logger
+	host  *agentHost
 }
 
-// runAgent serves until it is told to stop. A server that fails is started
+// runAgent serves until it is told to stop, or to be another program. A server that fails is started
 // again and does not disturb the others.
 func (g *globals) runAgent(command *cobra.Command) error {
 	p, err := paths.New(g.stateDir)
 	if err != nil {
 		return err
 	}
+	log := slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))
+	if err := becomeDeployed(p); err != nil {
+		log.Warn("the agent runs as the installed program", "error", err)
+	}
 	n, err := node.Read(p)
 	if err != nil {
 		return err
 	}
-	a := &agent{paths: p, node: n, log: slog.New(slog.NewTextHandler(command.ErrOrStderr(), nil))}
+	host, err := newAgentHost(p)
+	if err != nil {
+		return err
+	}
+	a := &agent{paths: p, node: n, log: log, host: host}
+	ctx, cancel := context.WithCancelCause(command.Context())
+	defer cancel(nil)
 	// Whatever becomes of the history, API servers must be reached.
 	history, err := health.OpenHistory(p.History())
 	if err != nil {
@@ -72,15 +86,33 @@ func (g *globals) runAgent(command *cobra.Command) error {
 		"application": func(ctx context.Context) error { application.Run(ctx); return nil },
 		"balancer":    a.balance,
 		"bootstrap":   a.bootstrap,
+		"phases":      a.execute,
+		"members":     a.gossip,
 		"follow":      func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
 		"repair":      func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
 	}
 	var running sync.WaitGroup
-	defer running.Wait()
 	for name, serve := range servers {
-		running.Go(func() { a.keep(command.Context(), name, serve) })
+		running.Go(func() { a.keep(ctx, name, serve) })
+	}
+	restart := host.waitRestart(ctx)
+	if restart {
+		cancel(membership.ErrRestart)
+	}
+	running.Wait()
+	if restart {
+		return becomeAgent(p)
 	}
 	return nil
+}
+
+// execute executes phases for other nodes.
+func (a *agent) execute(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf(":%d", rpc.Port))
+	if err != nil {
+		return err
+	}
+	return rpc.Serve(ctx, listener, certificate.FilesOf(a.paths), a.host, a.log)
 }
 
 // keep lets a server serve until the context ends.

@@ -4,6 +4,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/expand"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/removal"
 )
 
 // executors has for each type of operation what executes its phases, with the
@@ -11,4 +12,5 @@ import (
 var executors = map[string]func(stateDir string) operation.Executors{
 	operation.TypeExpand:  expand.Executors,
 	operation.TypeInstall: install.Executors,
+	operation.TypeShrink:  removal.Executors,
 }

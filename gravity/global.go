@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -31,7 +30,7 @@ func addGlobals(root *cobra.Command) *globals {
 
 // operations is where this node keeps its operations.
 func (g *globals) operations() *disk.Store {
-	return disk.New(filepath.Join(g.stateDir, "operations"))
+	return disk.New(paths.Paths{Root: g.stateDir}.Operations())
 }
 
 // log is where executors tell what they do: their warnings always, the rest with

@@ -138,7 +138,7 @@ func (j *joining) plan(ctx context.Context, args []string) (*operation.Plan, err
 	}
 	plan, err := j.store(ctx, p, request, answer)
 	if err != nil {
-		return nil, errors.Join(err, expand.Leave(p))
+		return nil, errors.Join(err, expand.Leave(ctx, p, peers, request, answer.Master))
 	}
 	return plan, nil
 }
@@ -163,11 +163,11 @@ func (j *joining) store(ctx context.Context, p paths.Paths, request bootstrap.Re
 	if settings.Node.Mounts, err = mounts(m, answer.Role, j.mounts); err != nil {
 		return nil, err
 	}
-	if err := paths.WriteFile(p.Resources(request.Operation), answer.Manifest, 0o600); err != nil {
-		return nil, err
-	}
 	plan, err := expand.NewPlan(request.Operation, version.Get().Version, settings, m, time.Now())
 	if err != nil {
+		return nil, err
+	}
+	if err := paths.WriteFile(p.Resources(request.Operation), answer.Manifest, 0o600); err != nil {
 		return nil, err
 	}
 	return plan, j.operations().Create(ctx, plan)

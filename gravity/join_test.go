@@ -14,7 +14,10 @@ func TestParsePeers(t *testing.T) {
 	}{
 		{"10.0.0.1", []string{"10.0.0.1:3009"}},
 		{"10.0.0.1, 10.0.0.2:443,node-3", []string{"10.0.0.1:3009", "10.0.0.2:443", "node-3:3009"}},
-		{"", nil}, {"10.0.0.1,", nil}, {"https://10.0.0.1", nil}, {"root@10.0.0.1", nil},
+		{"", nil},
+		{"10.0.0.1,", nil},
+		{"https://10.0.0.1", nil},
+		{"root@10.0.0.1", nil},
 	} {
 		got, err := parsePeers([]string{test.arg})
 		if !slices.Equal(got, test.want) || test.want == nil && cli.ExitCode(err) != cli.ExitUsage {

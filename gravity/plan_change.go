@@ -8,7 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
@@ -59,9 +62,13 @@ func (p *planChange) changeOperation(command *cobra.Command, plan *operation.Pla
 			return err
 		}
 	}
+	// Certificates are read when another node is needed.
+	remote := rpc.NewRemote(certificate.FilesOf(paths.Paths{Root: p.stateDir}))
+	defer func() { err = errors.Join(err, remote.Close()) }()
 	engine, err := operation.Open(command.Context(), operation.Config{
 		Store:     p.operations(),
 		Executors: p.executors(plan.OperationType),
+		Remote:    remote,
 		Observe:   newPhasePrinter(command, p.format, p.quiet, p.steps, plan.OperationID).print,
 		Log:       p.log(command.ErrOrStderr()),
 		Timeout:   p.timeout,

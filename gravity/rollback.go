@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -67,18 +64,6 @@ func (r *rollback) run(command *cobra.Command, _ []string) error {
 
 // ask lets a person think again.
 func (r *rollback) ask(command *cobra.Command, plan *operation.Plan) error {
-	if !isTerminal(command.InOrStdin()) {
-		return cli.WithHint(cli.Usagef("roll back operation %s: nobody is there to confirm it", plan.OperationID), "use --confirm")
-	}
-	fmt.Fprintf(command.ErrOrStderr(), "You are about to roll back operation %s (%s) of cluster %s.\n"+
-		"--dry-run shows what would be done. Proceed? (yes/no): ", plan.OperationID, plan.OperationType, plan.ClusterName)
-	answer, err := bufio.NewReader(command.InOrStdin()).ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	return errors.New("roll back: not confirmed")
+	return confirm(command, "roll back operation "+plan.OperationID, fmt.Sprintf("You are about to roll back operation %s (%s) of cluster %s.\n"+
+		"--dry-run shows what would be done. Proceed? (yes/no): ", plan.OperationID, plan.OperationType, plan.ClusterName))
 }

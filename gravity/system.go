@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/expand"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
@@ -45,11 +46,26 @@ func newUninstallCommand(g *globals) *cobra.Command {
 				return err
 			}
 			defer release()
+			g.abandonJoins(command.Context(), p)
 			return install.Remove(command.Context(), p)
 		},
 	}
 	command.Flags().BoolVar(&confirmed, "confirm", false, "do it")
 	return command
+}
+
+// abandonJoins tells masters that this machine does not join any more. That they
+// do not hear it is no matter: after some time they know.
+func (g *globals) abandonJoins(ctx context.Context, p paths.Paths) {
+	ids, err := g.operations().List(ctx)
+	if err != nil {
+		return
+	}
+	for _, id := range ids {
+		if found, err := g.operations().Read(ctx, id); err == nil && found.Active() {
+			_ = expand.Abandon(ctx, p, found.Plan)
+		}
+	}
 }
 
 // hold takes all operations of this node, so that none is begun or executed until

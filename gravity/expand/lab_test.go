@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
 	"github.com/gravity-platform/terraform-provider-gravity/lab"
 )
@@ -73,7 +75,8 @@ func (l *lab4) refused(ctx context.Context, on int, command, want string) {
 
 // refusals are joins that a master refuses; they leave nothing.
 func (l *lab4) refusals(ctx context.Context) {
-	before := output(ctx, l.T, l.machines[1], "find /var/lib/gravity /etc/systemd/system /usr/local/bin | sort")
+	const files = "find /var/lib/gravity /etc/systemd/system /usr/local/bin | sort"
+	before := output(ctx, l.T, l.machines[1], files)
 	made := output(ctx, l.T, l.machines[0], "gravity token create --ttl=1s")
 	removed := output(ctx, l.T, l.machines[0], "gravity token create")
 	output(ctx, l.T, l.machines[0], "gravity token rm "+removed[:8]+"; sleep 1")
@@ -81,17 +84,21 @@ func (l *lab4) refusals(ctx context.Context) {
 	l.refused(ctx, 1, with(made), "the join token has expired")
 	l.refused(ctx, 1, with(removed), "the cluster does not know this join token")
 	l.refused(ctx, 1, with("somebodyelses"), "the cluster does not know this join token")
-	l.refused(ctx, 1, with(l.token[:len(l.token)-1]+"7"), "the join token is wrong, or who answers is not a master of its cluster")
+	l.refused(ctx, 1, with(l.token[:len(l.token)-1]+map[bool]string{true: "3", false: "2"}[strings.HasSuffix(l.token, "2")]), "the join token is wrong, or who answers is not a master of its cluster")
 	l.refused(ctx, 1, l.join("--role=nobody"), `no profile found for role "nobody"`)
 	l.refused(ctx, 1, "hostname node-1; "+l.join("")+"; code=$?; hostname node-2; exit $code",
 		"node node-1 is already registered, remove it using 'gravity remove node-1 --force' first")
 	l.refused(ctx, 1, l.join("--advertise-addr="+l.peer), "node node-1 is already registered")
-	if after := output(ctx, l.T, l.machines[1], "find /var/lib/gravity /etc/systemd/system /usr/local/bin | sort"); after != before {
-		l.Errorf("refused joins leave %s; before there was %s", after, before)
+	if after := output(ctx, l.T, l.machines[1], files); after != before {
+		l.Errorf("refused joins leave something (-before +after):\n%s", cmp.Diff(strings.Fields(before), strings.Fields(after)))
 	}
 	l.refused(ctx, 1, l.join("--role=huge"), "check cpu")
 	l.refused(ctx, 1, l.join(""), "this machine is joining cluster test already")
-	output(ctx, l.T, l.machines[1], "/root/gravity plan rollback --phase=/checks && /root/gravity system uninstall --confirm")
+	output(ctx, l.T, l.machines[1], "/root/gravity system uninstall --confirm")
+	l.refused(ctx, 1, l.join("--mount=nothing:/mnt"), `node profile node has no volume "nothing"`)
+	if joins := output(ctx, l.T, l.machines[0], "kubectl get configmap joins -n gravity-system -o jsonpath='{.data}'"); joins != "" && joins != "{}" {
+		l.Errorf("joins that were given up keep their places: %s", joins)
+	}
 }
 
 // worker wants what the profile says on a node that is no master.
@@ -185,6 +192,9 @@ func (l *lab4) cluster(ctx context.Context) {
 	}
 	if left := output(ctx, l.T, first, "kubectl get secrets -n kube-system -o name | grep bootstrap-token; kubectl get configmap joins -n gravity-system -o jsonpath='{.data}'"); left != "" && left != "{}" {
 		l.Errorf("joins leave %s", left)
+	}
+	if nodes := output(ctx, l.T, first, "kubectl get pods -n kube-system -l k8s-app=kube-dns -o jsonpath='{.items[*].spec.nodeName}' | tr ' ' '\\n' | sort -u | wc -l"); nodes == "1" {
+		l.Error("the DNS runs on one node")
 	}
 	output(ctx, l.T, first, "kubectl rollout status daemonset/shop --timeout=120s")
 	l.traffic(ctx, 4)

@@ -11,12 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
+	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/token"
 )
@@ -81,9 +84,40 @@ func checkPair(files certificate.Files) error {
 	return nil
 }
 
+// Abandon gives the place among the joins up that an operation has, so that
+// others need not wait until it is known to be dead. What the operation did stays.
+func Abandon(ctx context.Context, p paths.Paths, plan *operation.Plan) error {
+	if plan.OperationType != operation.TypeExpand || len(plan.Phases) == 0 {
+		return nil
+	}
+	var s Settings
+	if err := plan.Phases[0].Decode(&s); err != nil {
+		return err
+	}
+	var peers []string
+	for _, master := range s.View.Masters {
+		peers = append(peers, netip.AddrPortFrom(master, bootstrap.Port).String())
+	}
+	n := s.Node
+	return release(ctx, p, peers, bootstrap.Request{Operation: plan.OperationID, Name: n.Name, Address: n.Address, Role: n.Role}, n.Master)
+}
+
+func release(ctx context.Context, p paths.Paths, peers []string, request bootstrap.Request, master bool) error {
+	config, err := certificate.FilesOf(p).TLS()
+	if err != nil {
+		return err
+	}
+	client := bootstrap.NewClient(peers, config)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return client.Step(ctx, bootstrap.StepRelease, request, master, nil)
+}
+
 // Leave undoes Enter, on a machine that has made no plan.
-func Leave(p paths.Paths) error {
-	err := os.RemoveAll(p.Certificates())
+func Leave(ctx context.Context, p paths.Paths, peers []string, request bootstrap.Request, master bool) error {
+	err := release(ctx, p, peers, request, master)
+	err = errors.Join(err, os.RemoveAll(p.Certificates()))
 	if removeErr := os.Remove(p.Root); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
 		return err // others have something there
 	}

@@ -61,6 +61,11 @@ func Remove(ctx context.Context, p paths.Paths) error {
 	}
 	// Only what is Gravity's goes: the folder may be a mount, and have more.
 	for _, path := range p.Own() {
+		if path == filepath.Dir(p.Program()) {
+			if err := endRemoval(ctx); err != nil {
+				return err
+			}
+		}
 		if err := os.RemoveAll(path); err != nil {
 			return err
 		}

@@ -161,16 +161,23 @@ func (p Paths) Containerd() string { return p.join("containerd") }
 // Masters lists the addresses that the balancer spreads connections over.
 func (p Paths) Masters() string { return p.join("agent", "masters.json") }
 
+// Deployed is the gravity that the agent runs as instead of Program, if it is
+// there.
+func (p Paths) Deployed() string { return p.join("agent", "deployed", "gravity") }
+
+// MembershipKey is the key of the gossip between agents.
+func (p Paths) MembershipKey() string { return p.join("agent", "membership.key") }
+
+// Operations is where the node keeps its operations.
+func (p Paths) Operations() string { return p.join("operations") }
+
 // History is the file with the history of the node's health.
 func (p Paths) History() string { return p.join("agent", "history.jsonl") }
-
-// operations has the plans of this node.
-func (p Paths) operations() string { return p.join("operations") }
 
 // Used tells whether Gravity uses the state folder, whatever else is in it:
 // operations come first and go last.
 func (p Paths) Used() bool {
-	for _, path := range []string{p.operations(), p.Node()} {
+	for _, path := range []string{p.Operations(), p.Node()} {
 		if _, err := os.Lstat(path); err == nil {
 			return true
 		}
@@ -188,9 +195,10 @@ func (p Paths) EtcdBackup(operationID string) string { return p.join("backup", o
 func (p Paths) Own() []string {
 	var own []string
 	for _, name := range []string{
-		"agent", "application", "backup", "bin", "certificates", "cni", "containerd", "environment.json", "etcd", "kubelet", "kubernetes",
+		"agent", "application", "backup", "certificates", "cni", "containerd", "environment.json", "etcd", "kubelet", "kubernetes",
 		"log", "network",
 		"node.json", "registry", "resources", "runtime",
+		"bin",        // what removes all this may run from it, and after a loss of power again
 		"operations", // the last: as long as it is there, something may be left
 	} {
 		own = append(own, p.join(name))

@@ -75,10 +75,10 @@ func CheckID(id string) error {
 }
 
 // Key is what the cluster keeps of the token. Who has only the key can make
-// proofs, and cannot join. It takes a tenth of a second, since people choose
+// proofs, and cannot join. It takes some time and 16 MB, since people choose
 // tokens that can be guessed.
 func (t Token) Key() ([]byte, error) {
-	return scrypt.Key([]byte(t.text), []byte("gravity join token "+t.ID), 1<<15, 8, 1, sha256.Size)
+	return scrypt.Key([]byte(t.text), []byte("gravity join token "+t.ID), 1<<14, 8, 1, sha256.Size)
 }
 
 // Proof shows that its maker has a key, and vouches for the parts.

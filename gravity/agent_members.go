@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/membership"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
+)
+
+// gossip takes part in the membership of nodes.
+func (a *agent) gossip(ctx context.Context) error {
+	key, err := a.membershipKey(ctx)
+	if err != nil {
+		return fmt.Errorf("the key of the membership: %w", err)
+	}
+	role := member.Worker
+	if a.node.Master {
+		role = member.Master
+	}
+	members := membership.New(membership.Options{
+		Cluster: a.node.Cluster, Address: a.node.Address, Role: role, Key: key, Log: a.log,
+		Peers: func() ([]netip.Addr, error) { return node.ReadMasters(a.paths) },
+	})
+	a.host.members.Store(members)
+	var forgetting sync.WaitGroup
+	defer forgetting.Wait()
+	ending, end := context.WithCancel(ctx)
+	defer end()
+	if a.node.Master {
+		forgetting.Go(func() { a.forget(ending, members) })
+	}
+	return members.Run(ctx)
+}
+
+// membershipKey is the cluster's: a master derives it, others ask a master once.
+func (a *agent) membershipKey(ctx context.Context) ([]byte, error) {
+	if a.node.Master {
+		return a.host.MembershipKey()
+	}
+	return membership.EnsureKey(a.paths.MembershipKey(), func() ([]byte, error) {
+		masters, err := node.ReadMasters(a.paths)
+		if err != nil {
+			return nil, err
+		}
+		for _, master := range masters {
+			key, askErr := askKey(ctx, certificate.FilesOf(a.paths), master)
+			if askErr == nil {
+				return key, nil
+			}
+			err = errors.Join(err, askErr)
+		}
+		return nil, err
+	})
+}
+
+func askKey(ctx context.Context, files certificate.Files, master netip.Addr) ([]byte, error) {
+	client, err := rpc.Dial(files, rpc.AddressOf(master))
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return client.MembershipKey(ctx)
+}
+
+// forgetInterval is how often a master looks for members that are no nodes.
+const forgetInterval = 30 * time.Second
+
+// forget takes members that have failed off the list when they are no nodes of
+// the cluster any more.
+func (a *agent) forget(ctx context.Context, members *membership.Membership) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(forgetInterval):
+		}
+		if err := a.forgetOnce(ctx, members); err != nil {
+			a.log.Debug("cannot compare members and nodes", "error", err)
+		}
+	}
+}
+
+func (a *agent) forgetOnce(ctx context.Context, members *membership.Membership) error {
+	var gone []membership.Member
+	for _, known := range members.Members() {
+		if known.Status == "failed" || known.Status == "left" {
+			gone = append(gone, known)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	client, err := kube.Open(a.paths.KubernetesFile("admin.conf"))
+	if err != nil {
+		return err
+	}
+	nodes, err := member.List(ctx, client)
+	if err != nil {
+		return err
+	}
+	names := make(map[string]bool, len(nodes))
+	for _, each := range nodes {
+		if address, err := each.Address(); err == nil {
+			names[membership.NameOf(address, a.node.Cluster)] = true
+		}
+	}
+	for _, each := range gone {
+		if names[each.Name] {
+			continue
+		}
+		if err := members.Forget(each.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

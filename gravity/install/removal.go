@@ -1,0 +1,68 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+)
+
+// RemovalUnit is the unit that removes Gravity from a machine, also after a loss
+// of power in the middle of it. It removes itself, too.
+const RemovalUnit = "gravity-uninstall.service"
+
+func removalText(p paths.Paths) string {
+	return fmt.Sprintf(`[Unit]
+Description=Remove Gravity from this machine
+Documentation=https://github.com/gravity-platform/terraform-provider-gravity
+RequiresMountsFor=%[1]s
+
+[Service]
+Type=oneshot
+ExecStart=%[2]s system uninstall --confirm --state-dir=%[1]s
+TimeoutStartSec=infinity
+
+[Install]
+WantedBy=multi-user.target
+`, p.Root, p.Program())
+}
+
+// BeginRemoval begins to remove Gravity from this machine, in a unit, and
+// returns.
+func BeginRemoval(ctx context.Context, p paths.Paths) error {
+	if err := paths.WriteFile(filepath.Join(paths.UnitFolder, RemovalUnit), []byte(removalText(p)), 0o644); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"daemon-reload"}, {"enable", "--quiet", RemovalUnit}, {"start", "--no-block", RemovalUnit}} {
+		if err := container.Systemctl(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Removing tells whether Gravity is being removed from this machine, by the unit.
+func Removing() bool {
+	_, err := os.Stat(filepath.Join(paths.UnitFolder, RemovalUnit))
+	return err == nil
+}
+
+// endRemoval removes the unit without stopping it: it may be this process.
+func endRemoval(ctx context.Context) error {
+	path := filepath.Join(paths.UnitFolder, RemovalUnit)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := container.Systemctl(ctx, "disable", "--quiet", RemovalUnit); err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return container.Systemctl(ctx, "daemon-reload")
+}

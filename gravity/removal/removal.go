@@ -1,0 +1,254 @@
+// Package removal takes a node out of its cluster, and the cluster off the node:
+// the plan of operation_shrink and its executors. A master that stays executes
+// the plan, in a unit of its own, since the node that leaves cannot finish what
+// removes it; the node's agent starts the last step there.
+package removal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/etcd"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+// Request says which node to remove.
+type Request struct {
+	// Node is its host name, its name in Kubernetes or its address.
+	Node string
+	// Force removes a node that does not answer, and goes on where draining it, or
+	// a hook, fails.
+	Force bool
+}
+
+// situation is what the removal of a node depends on.
+type situation struct {
+	name    string
+	state   string
+	members []member.Member
+	etcd    []etcd.Member
+	// silent are nodes whose agents do not answer, with the reasons, by address.
+	silent map[string]error
+	// hooks tells which hooks the application has.
+	hooks map[manifest.HookName]bool
+}
+
+// ErrLastNode is about the only node of a cluster.
+var ErrLastNode = errors.New("it is the only node of the cluster")
+
+// NewPlan makes the plan to remove a node, on a master that stays, or says why
+// the node cannot be removed. The error is rpc.ErrNotMember if it is none.
+func NewPlan(ctx context.Context, p paths.Paths, request Request, gravityVersion string) (*operation.Plan, error) {
+	n, err := node.Read(p)
+	if err != nil {
+		return nil, err
+	}
+	if !n.Master {
+		return nil, cli.WithHint(errors.New("this operation can only be executed on one of the master nodes"),
+			"run it on a master, or 'gravity leave' on the node that is removed")
+	}
+	found, err := look(ctx, p, n)
+	if err != nil {
+		return nil, err
+	}
+	lead, leaving, err := found.choose(n, request)
+	if err != nil {
+		return nil, err
+	}
+	if err := found.check(*leaving, request); err != nil {
+		return nil, err
+	}
+	return found.plan(operation.NewID(), gravityVersion, lead.Server, *leaving, request.Force, time.Now())
+}
+
+// look finds out how the cluster is.
+func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) {
+	client, err := kube.Open(p.KubernetesFile("admin.conf"))
+	if err != nil {
+		return nil, err
+	}
+	c := &situation{name: n.Cluster, hooks: map[manifest.HookName]bool{}}
+	if c.members, err = member.List(ctx, client); err != nil {
+		return nil, cli.WithHint(err, "see 'gravity status'; the cluster has to work to remove a node from it")
+	}
+	if c.etcd, err = etcd.New(container.New(p)).Members(ctx, true); err != nil {
+		return nil, err
+	}
+	facts, err := cluster.Read(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	c.state = facts.State
+	m, err := applicationOf(p, n, client, facts, nil).Manifest(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the application's manifest: %w", err)
+	}
+	for name := range m.Hooks {
+		c.hooks[name] = true
+	}
+	c.silent = silent(ctx, p, c.members)
+	return c, nil
+}
+
+// silent asks all agents at the same time which of them do not answer.
+func silent(ctx context.Context, p paths.Paths, members []member.Member) map[string]error {
+	type answer struct {
+		address string
+		err     error
+	}
+	answers := make(chan answer, len(members))
+	for _, m := range members {
+		go func() { answers <- answer{m.AdvertiseIP, ask(ctx, p, m)} }()
+	}
+	found := map[string]error{}
+	for range members {
+		if got := <-answers; got.err != nil {
+			found[got.address] = got.err
+		}
+	}
+	return found
+}
+
+func ask(ctx context.Context, p paths.Paths, m member.Member) error {
+	address, err := m.Address()
+	if err != nil {
+		return err
+	}
+	client, err := rpc.Dial(certificate.FilesOf(p), rpc.AddressOf(address))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	_, err = client.Info(ctx)
+	return err
+}
+
+// choose finds the node that leaves, and this one, which stays.
+func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member.Member, err error) {
+	for i := range c.members {
+		m := &c.members[i]
+		if m.Called(request.Node) {
+			if leaving != nil {
+				return nil, nil, fmt.Errorf("both %s and %s are called %s; use an address", leaving.Nodename, m.Nodename, request.Node)
+			}
+			leaving = m
+		}
+		if m.Nodename == n.Name {
+			lead = m
+		}
+	}
+	if leaving == nil {
+		var names []string
+		for _, m := range c.members {
+			names = append(names, fmt.Sprintf("%s (%s)", m.Hostname, m.AdvertiseIP))
+		}
+		return nil, nil, cli.WithHint(fmt.Errorf("node %q is %w", request.Node, rpc.ErrNotMember), "its nodes are: %s", strings.Join(names, ", "))
+	}
+	if lead == nil {
+		return nil, nil, fmt.Errorf("this node, %s, is %w", n.Name, rpc.ErrNotMember)
+	}
+	if len(c.members) == 1 {
+		return nil, nil, LastNode()
+	}
+	if lead == leaving {
+		return nil, nil, c.checkMaster(*leaving, errors.New("a node cannot remove itself"))
+	}
+	return lead, leaving, nil
+}
+
+// LastNode is why the only node cannot be removed, and what removes it.
+func LastNode() error {
+	return cli.WithHint(fmt.Errorf("cannot remove the last master server: %w", ErrLastNode),
+		"'gravity leave --force' on it removes the cluster with the application and all data")
+}
+
+// states are those in which a node may be removed (S55).
+var states = []string{"", cluster.StateActive, "degraded"}
+
+// check says why a node cannot be removed.
+func (c *situation) check(leaving member.Member, request Request) error {
+	if !slices.Contains(states, c.state) && (!request.Force || c.state != stateShrinking) {
+		return cli.WithHint(fmt.Errorf("cannot remove a node: the cluster is %s", c.state),
+			"see 'gravity plan' on the masters, and resume the operation that has not ended")
+	}
+	if leaving.IsMaster() {
+		if err := c.checkMaster(leaving, nil); err != nil {
+			return err
+		}
+	}
+	if request.Force {
+		return nil
+	}
+	if err := c.silent[leaving.AdvertiseIP]; err != nil {
+		return cli.WithHint(fmt.Errorf("node %s (%s) is not reachable: %w", leaving.Hostname, leaving.AdvertiseIP, err),
+			"start the machine, or remove the node for good with --force")
+	}
+	return nil
+}
+
+// checkMaster refuses what would cost the cluster its last master or the quorum
+// of etcd. If it can be removed, the other error counts.
+func (c *situation) checkMaster(leaving member.Member, otherwise error) error {
+	masters := 0
+	for _, m := range c.members {
+		if m.IsMaster() {
+			masters++
+		}
+	}
+	if masters == 1 {
+		return cli.WithHint(errors.New("cannot remove the last master server"),
+			"join another master before, or remove the other nodes before and use 'gravity leave --force' on this one")
+	}
+	address, _ := leaving.Address()
+	i := slices.IndexFunc(c.etcd, func(m etcd.Member) bool { return m.At(leaving.Nodename, address) })
+	if i < 0 {
+		return otherwise // an earlier attempt came so far
+	}
+	err := etcd.CheckRemoval(c.etcd, c.etcd[i])
+	if quorum, ok := errors.AsType[*etcd.QuorumError](err); ok {
+		ill := "one"
+		if len(quorum.Ill) > 0 {
+			ill = quorum.Ill[0]
+		}
+		return cli.WithHint(fmt.Errorf("cannot remove master %s: %w", leaving.Hostname, err),
+			"bring the masters back that are not healthy, or remove those before: 'gravity remove %s --force'", ill)
+	}
+	return errors.Join(err, otherwise)
+}
+
+// settings are what executors know of the removal.
+type settings struct {
+	// Node leaves.
+	Node operation.Server `json:"node"`
+	// Address is the node's.
+	Address netip.Addr `json:"address"`
+	// Force goes on where a hook or the drain fails.
+	Force bool `json:"force,omitempty"`
+	// Silent tells that the node's agent does not answer.
+	Silent bool `json:"silent,omitempty"`
+}
+
+func (c *situation) settings(leaving member.Member, force bool) (json.RawMessage, error) {
+	address, err := leaving.Address()
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", leaving.Nodename, err)
+	}
+	s := settings{Node: leaving.Server, Address: address, Force: force, Silent: c.silent[leaving.AdvertiseIP] != nil}
+	return json.Marshal(s)
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/removal"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
+)
+
+// remove is gravity remove (S24 to S26).
+type remove struct {
+	departure
+	wait bool
+}
+
+func newRemoveCommand(g *globals) *cobra.Command {
+	r := &remove{departure: departure{globals: g}}
+	command := &cobra.Command{
+		Use:   "remove NODE",
+		Short: "Remove a node from the cluster",
+		Long: "Remove a node from the cluster, and the cluster from the node. NODE is the node's host name, its address or\n" +
+			"its name in Kubernetes. The command runs on a master, prints the operation and does not wait for its end.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, args []string) error { return r.run(command, args[0]) },
+	}
+	r.addFlags(command, "remove the node also if it does not answer, and if hooks fail or pods do not go")
+	command.Flags().BoolVar(&r.wait, "wait", false, "wait until the node is removed")
+	return command
+}
+
+func (r *remove) run(command *cobra.Command, name string) error {
+	if os.Geteuid() != 0 {
+		return cli.WithHint(errors.New("gravity remove needs root"), "run it with sudo")
+	}
+	p, err := paths.New(r.stateDir)
+	if err != nil {
+		return err
+	}
+	n, err := node.Read(p)
+	if err != nil {
+		return err
+	}
+	if name == n.Name || name == n.Address.String() {
+		return (&leave{r.departure}).run(command, nil)
+	}
+	if err := r.ask(command, name, ""); err != nil {
+		return err
+	}
+	plan, err := removal.Launch(command.Context(), p, removal.Request{Node: name, Force: r.force}, version.Get().Version)
+	if err != nil {
+		return err
+	}
+	if err := r.launched(command, plan.OperationID, plan.ClusterName); err != nil || !r.wait {
+		return err
+	}
+	state, err := removal.Wait(command.Context(), p, plan.OperationID)
+	if err == nil && state != operation.Completed {
+		err = fmt.Errorf("operation %s is %s", plan.OperationID, string(state))
+	}
+	if err != nil {
+		return cli.WithHint(err, "see 'gravity plan --operation-id=%[1]s', and go on with 'gravity plan resume --operation-id=%[1]s'", plan.OperationID)
+	}
+	return nil
+}
