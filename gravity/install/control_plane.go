@@ -28,6 +28,10 @@ type controlPlane struct{ *environment }
 func (c *controlPlane) Done(context.Context) (bool, error) { return kubeadm.Initialized(c.paths), nil }
 
 func (c *controlPlane) Execute(ctx context.Context) error {
+	// After a loss of power it may just be starting.
+	if err := c.container.Start(ctx); err != nil {
+		return err
+	}
 	config, err := c.kubeadm()
 	if err != nil {
 		return err

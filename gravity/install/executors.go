@@ -31,7 +31,11 @@ func Executors(stateDir string) operation.Executors {
 		if !known {
 			return nil, fmt.Errorf("phase %s: this gravity knows no executor %q of installations", phase.ID, phase.Executor)
 		}
-		return construct(shared), nil
+		executor := construct(shared)
+		if needsAPI[phase.Executor] {
+			executor = patient{executor, shared}
+		}
+		return executor, nil
 	}
 }
 
@@ -52,6 +56,34 @@ var executors = map[string]func(*environment) operation.Executor{
 	applicationExecutor: func(e *environment) operation.Executor { return &installApplication{e} },
 	electionExecutor:    func(e *environment) operation.Executor { return &election{inCluster{e}} },
 	documentsExecutor:   func(e *environment) operation.Executor { return &gravityResources{inCluster{e}} },
+}
+
+// needsAPI are the phases that are executed in a cluster that is there.
+var needsAPI = map[string]bool{
+	rbacExecutor: true, corednsExecutor: true, resourcesExecutor: true, documentsExecutor: true, overlayExecutor: true,
+	healthExecutor: true, applicationExecutor: true, electionExecutor: true,
+}
+
+// patient executes a phase when the API server answers: after a loss of power,
+// or of the container, that takes a while.
+type patient struct {
+	operation.Executor
+	*environment
+}
+
+// Execute waits, and executes the phase.
+func (p patient) Execute(ctx context.Context) error {
+	if err := p.container.Start(ctx); err != nil {
+		return err
+	}
+	client, err := p.client()
+	if err != nil {
+		return err
+	}
+	if err := kube.Wait(ctx, apiTimeout, "the API server", client.Ready); err != nil {
+		return err
+	}
+	return p.Executor.Execute(ctx)
 }
 
 // environment is what the phases of one installation share.
