@@ -120,7 +120,9 @@ type program struct{ *environment }
 // Done is not known; the phase is quick.
 func (b *program) Done(context.Context) (bool, error) { return false, nil }
 
-func (b *program) Execute(ctx context.Context) error { return install.Bootstrap(ctx, b.paths, b.settings.Node.Mounts) }
+func (b *program) Execute(ctx context.Context) error {
+	return install.Bootstrap(ctx, b.paths, b.settings.Node.Mounts)
+}
 
 func (b *program) Rollback(context.Context) error { return install.RemoveProgram(b.paths) }
 
