@@ -105,7 +105,7 @@ func (i *installation) run(command *cobra.Command) error {
 		}
 		return i.endpoints(command)
 	}
-	plan, err := i.create(command.Context())
+	plan, err := i.create(command)
 	if err != nil {
 		return err
 	}
@@ -160,12 +160,13 @@ func describe(description string) string {
 }
 
 // create reads the command line and the bundle, and stores the plan.
-func (i *installation) create(ctx context.Context) (*operation.Plan, error) {
+func (i *installation) create(command *cobra.Command) (*operation.Plan, error) {
+	ctx := command.Context()
 	p, err := paths.New(i.stateDir)
 	if err != nil {
 		return nil, err
 	}
-	if err := i.refuseAgain(ctx, p); err != nil {
+	if err := i.refuseAgain(command.Context(), p); err != nil {
 		return nil, err
 	}
 	path, err := i.bundlePath()
@@ -185,12 +186,18 @@ func (i *installation) create(ctx context.Context) (*operation.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := settings.Check(); err != nil {
-		return nil, err
-	}
 	content, file, err := i.readResources()
 	if err != nil {
 		return nil, err
+	}
+	if err := i.configure(command, &file.Configuration, settings); err != nil {
+		return nil, err
+	}
+	if err := settings.Check(); err != nil {
+		return nil, err
+	}
+	for _, warning := range file.Warnings {
+		fmt.Fprintln(command.ErrOrStderr(), "warning: "+warning)
 	}
 	if err := install.CheckStateFolder(p); err != nil {
 		return nil, err
@@ -328,6 +335,36 @@ func (i *installation) readResources() ([]byte, *resource.File, error) {
 	}
 	file, err := resource.Parse(i.resources, content)
 	return content, file, err
+}
+
+// configure sets what a ClusterConfiguration has instead of flags. A flag that
+// says something else is an error.
+func (i *installation) configure(command *cobra.Command, c *resource.Configuration, s *install.Settings) error {
+	changed := command.Flags().Changed
+	for _, network := range []struct {
+		flag, field string
+		given       netip.Prefix
+		setting     *netip.Prefix
+	}{
+		{"pod-network-cidr", "podCIDR", c.PodNetwork, &s.PodNetwork},
+		{"service-cidr", "serviceCIDR", c.ServiceNetwork, &s.ServiceNetwork},
+	} {
+		if !network.given.IsValid() {
+			continue
+		}
+		if changed(network.flag) && *network.setting != network.given {
+			return cli.Usagef("--%s is %s, but %s has %s %s", network.flag, network.setting, i.resources, network.field, network.given)
+		}
+		*network.setting = network.given
+	}
+	if c.CloudProvider == "" {
+		return nil
+	}
+	if changed("cloud-provider") && i.cloud != c.CloudProvider {
+		return cli.Usagef("--cloud-provider is %s, but %s has cloudProvider %.64q", i.cloud, i.resources, c.CloudProvider)
+	}
+	s.Node.CloudProvider = c.CloudProvider
+	return nil
 }
 
 // keepResources copies the file of --config into the state folder, so that a

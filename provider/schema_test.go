@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
@@ -23,12 +24,8 @@ func TestSchema(t *testing.T) {
 		t.Errorf("%s: %s", problem.Summary, problem.Detail)
 	}
 	schemas := map[string]*tfprotov6.Schema{"provider": response.Provider}
-	for name, schema := range response.DataSourceSchemas {
-		schemas[name] = schema
-	}
-	for name, schema := range response.ResourceSchemas {
-		schemas[name] = schema
-	}
+	maps.Copy(schemas, response.DataSourceSchemas)
+	maps.Copy(schemas, response.ResourceSchemas)
 	for name, schema := range schemas {
 		if schema.Block.Description == "" {
 			t.Errorf("%s has no description", name)

@@ -151,7 +151,7 @@ func (c checks) flavors() {
 // hintOf suggests the nearest of some names, or lists them, or says what else
 // to do where there are none.
 func hintOf(name string, names []string, otherwise string) string {
-	if best := closest(name, names); best != "" {
+	if best := Closest(name, names); best != "" {
 		return "did you mean " + strconv.Quote(best) + "?"
 	}
 	named := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })

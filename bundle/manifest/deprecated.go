@@ -56,7 +56,7 @@ func (c checks) deprecatedProviders() {
 	why := otherNetworks[network]
 	if why == "" {
 		why = "known are vxlan and wireguard"
-		if best := closest(network, []string{NetworkVXLAN, NetworkWireGuard}); best != "" {
+		if best := Closest(network, []string{NetworkVXLAN, NetworkWireGuard}); best != "" {
 			hint = fmt.Sprintf("did you mean %q?", best)
 		}
 	}

@@ -165,7 +165,7 @@ func (d *decoder) failEnum(path, name, value string, known []string) {
 	hint := enumHints[value]
 	if hint == "" {
 		hint = "write one of " + strings.Join(known, ", ")
-		if best := closest(value, known); best != "" {
+		if best := Closest(value, known); best != "" {
 			hint = "did you mean " + strconv.Quote(best) + "?"
 		}
 	}

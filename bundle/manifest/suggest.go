@@ -26,7 +26,7 @@ func (d *decoder) unknown(entry place, structure reflect.Type, path string) {
 	if path == "" || len(names) > 1 {
 		home = homeOf(name, structure)
 	}
-	switch best := closest(name, names); {
+	switch best := Closest(name, names); {
 	case best != "":
 		at.Hint = "did you mean " + strconv.Quote(best) + "?"
 	case home != "":
@@ -42,7 +42,7 @@ func (d *decoder) unknown(entry place, structure reflect.Type, path string) {
 // unknownName reports a key of a mapping that has only certain keys.
 func (d *decoder) unknownName(entry place, path string, names []string) {
 	hint := "known are " + strings.Join(names, ", ")
-	if best := closest(entry.key.Value, names); best != "" {
+	if best := Closest(entry.key.Value, names); best != "" {
 		hint = "did you mean " + strconv.Quote(best) + "?"
 	}
 	d.fail(Problem{
@@ -95,8 +95,8 @@ func homeOf(name string, structure reflect.Type) string {
 
 func isFormatted(t reflect.Type) bool { return t.Implements(reflect.TypeFor[rule.Formatted]()) }
 
-// closest is the name that was probably meant, or nothing.
-func closest(name string, names []string) string {
+// Closest is the name that was probably meant, or nothing.
+func Closest(name string, names []string) string {
 	const tooLong = 64
 	if len(name) > tooLong {
 		return ""

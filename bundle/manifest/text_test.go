@@ -135,8 +135,8 @@ func TestClosest(t *testing.T) {
 		"nodeprofiles": "nodeProfiles", "nodeProfile": "nodeProfiles", "hook": "hooks", "hokos": "hooks", "endpoint": "endpoints",
 		"cup": "cpu", "memory": "", "": "", "x": "", strings.Repeat("x", 1000): "",
 	} {
-		if got := closest(name, names); got != want {
-			t.Errorf("closest(%.20q) = %q, want %q", name, got, want)
+		if got := Closest(name, names); got != want {
+			t.Errorf("Closest(%.20q) = %q, want %q", name, got, want)
 		}
 	}
 }

@@ -68,6 +68,9 @@ func (c *Container) Prepare(n *node.Node) error {
 			return err
 		}
 	}
+	if err := c.writeEnvironment(n); err != nil {
+		return err
+	}
 	if err := c.WriteMirrors(n); err != nil {
 		return err
 	}

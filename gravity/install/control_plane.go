@@ -44,7 +44,17 @@ func (c *controlPlane) kubeadm() (*kubeadm.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Kubeadm(&c.settings.Node, m, c.settings.PodNetwork, c.settings.ServiceNetwork), nil
+	given, err := c.configuration()
+	if err != nil {
+		return nil, err
+	}
+	environment, err := node.ReadEnvironment(c.paths)
+	if err != nil {
+		return nil, err
+	}
+	config := Kubeadm(&c.settings.Node, m, c.settings.PodNetwork, c.settings.ServiceNetwork)
+	config.NodePorts, config.FeatureGates, config.Kubelet, config.Environment = given.NodePorts, given.FeatureGates, given.Kubelet, environment
+	return config, nil
 }
 
 // Kubeadm is what kubeadm has to know of a node.

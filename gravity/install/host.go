@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
@@ -38,12 +39,39 @@ func (c *configure) Execute(context.Context) error {
 	if err := node.WriteMasters(c.paths, []netip.Addr{c.settings.Node.Address}); err != nil {
 		return err
 	}
+	if err := c.writeEnvironment(); err != nil {
+		return err
+	}
 	// The last file: it tells that all of it is there.
 	return c.settings.Node.Write(c.paths)
 }
 
+// writeEnvironment writes what services have in their environment. The cluster's
+// own networks need no proxy.
+func (c *configure) writeEnvironment() error {
+	file, err := c.documents()
+	if err != nil {
+		return err
+	}
+	own := c.unproxied()
+	environment, kept := node.Environment(file.Environment).Exempt(own)
+	if kept {
+		c.log.Warn("NO_PROXY stays as it was given; the cluster needs all of these in it", "hosts", strings.Join(own, ","))
+	}
+	return environment.Write(c.paths)
+}
+
+// unproxied are the hosts, networks and domains of the cluster itself.
+func (c *configure) unproxied() []string {
+	return []string{
+		"localhost", "127.0.0.0/8", "::1", c.settings.Node.Address.String(),
+		c.settings.PodNetwork.String(), c.settings.ServiceNetwork.String(),
+		".svc", ".cluster.local", "leader.telekube.local", "leader.gravity.local", "registry.local",
+	}
+}
+
 func (c *configure) Rollback(context.Context) error {
-	return errors.Join(os.RemoveAll(c.paths.Node()), os.RemoveAll(c.paths.Certificates()), os.RemoveAll(c.paths.Masters()))
+	return errors.Join(os.RemoveAll(c.paths.Node()), os.RemoveAll(c.paths.Environment()), os.RemoveAll(c.paths.Certificates()), os.RemoveAll(c.paths.Masters()))
 }
 
 // EnsureCertificates makes gravity's authority if there is none, and the

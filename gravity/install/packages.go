@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/store"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // pull brings the runtime into the package store, and unpacks its master
@@ -37,7 +39,25 @@ func (p *pull) Execute(ctx context.Context) error {
 	if err := container.Unpack(ctx, p.store, version, p.paths.Rootfs(version)); err != nil {
 		return err
 	}
+	if err := p.checkConfiguration(ctx); err != nil {
+		return err
+	}
 	return paths.Link(version, p.paths.Current())
+}
+
+// checkConfiguration asks the runtime for what it makes of the cluster's
+// configuration, before any of its programs has to start with it.
+func (p *pull) checkConfiguration(ctx context.Context) error {
+	given, err := p.configuration()
+	if err != nil {
+		return err
+	}
+	programs := kubeadm.Programs{Folder: filepath.Join(p.paths.Rootfs(p.settings.Node.Runtime), "usr/local/bin"), Version: p.settings.Node.Runtime}
+	err = errors.Join(programs.CheckGates(ctx, given.FeatureGates), programs.CheckKubelet(ctx, given.Kubelet, given.KubeletLines))
+	if err != nil {
+		return cli.WithHint(err, "correct the file of --config, and start again after 'gravity system uninstall --confirm'")
+	}
+	return nil
 }
 
 func (p *pull) Rollback(context.Context) error {

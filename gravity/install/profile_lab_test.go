@@ -93,12 +93,15 @@ func TestProfile(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	t.Run("bad config", func(t *testing.T) { checkBadConfig(ctx, t, machine) })
+	t.Run("bad gate", func(t *testing.T) { checkBadGate(ctx, t, machine) })
 	give(ctx, t, machine, "/root/config.yaml", config)
 	installCluster(ctx, t, machine, "--mount=data:/srv/other", "--service-uid=4321", "--service-gid=4322", "--dns-zone=corp.example/10.1.1.1:5353",
 		"--config=/root/config.yaml")
 	give(ctx, t, machine, "/root/probe.yaml", probe)
 	output(ctx, t, machine, "kubectl apply -f /root/probe.yaml && kubectl wait --for=condition=Ready pod/probe --timeout=60s")
 	t.Run("config", func(t *testing.T) { checkConfig(ctx, t, machine) })
+	t.Run("environment", func(t *testing.T) { checkEnvironment(ctx, t, machine) })
+	t.Run("configuration", func(t *testing.T) { checkConfiguration(ctx, t, machine) })
 	t.Run("labels and taints", func(t *testing.T) { checkLabels(ctx, t, machine) })
 	t.Run("kubelet", func(t *testing.T) { checkKubelet(ctx, t, machine) })
 	t.Run("volumes and devices", func(t *testing.T) { checkVolumes(ctx, t, machine) })
@@ -149,7 +152,7 @@ func checkLabels(ctx context.Context, t *testing.T, machine *lab.Machine) {
 func checkKubelet(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	configuration := output(ctx, t, machine, "kubectl get --raw /api/v1/nodes/node-1/proxy/configz")
 	for _, setting := range []string{
-		`"evictionHard":{"imagefs.available":"5%","imagefs.inodesFree":"5%","nodefs.available":"5%","nodefs.inodesFree":"5%"}`,
+		`"evictionHard":{"imagefs.available":"5%","imagefs.inodesFree":"5%","memory.available":"64Mi","nodefs.available":"5%","nodefs.inodesFree":"5%"}`,
 		`"evictionSoft":{"imagefs.available":"10%","imagefs.inodesFree":"10%","nodefs.available":"10%","nodefs.inodesFree":"10%"}`,
 		`"evictionSoftGracePeriod":{"imagefs.available":"1h0m0s","imagefs.inodesFree":"1h0m0s","nodefs.available":"1h0m0s","nodefs.inodesFree":"1h0m0s"}`,
 		`"hairpinMode":"none"`,
@@ -190,7 +193,7 @@ func checkServiceUser(ctx context.Context, t *testing.T, machine *lab.Machine) {
 // to be asked for others, and what people add to count (S116).
 func checkDNS(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	const lookup = "kubectl exec probe -- getent hosts "
-	equal(ctx, t, machine, lookup+"kubernetes.default.svc.cluster.local | awk '{print $1}'", "10.100.0.1")
+	equal(ctx, t, machine, lookup+"kubernetes.default.svc.cluster.local | awk '{print $1}'", "10.101.0.1")
 	equal(ctx, t, machine, lookup+"leader.telekube.local | awk '{print $1}'", output(ctx, t, machine, "kubectl get node node-1 -o jsonpath='{.status.addresses[0].address}'"))
 	const corefile = "kubectl get configmap coredns -n kube-system -o jsonpath='{.data.Corefile}'"
 	equal(ctx, t, machine, corefile+" | grep -o 'forward [.] .* {'",

@@ -49,6 +49,23 @@ func (g *gravityResources) Execute(ctx context.Context) error {
 	return nil
 }
 
+// configuration is the ClusterConfiguration that the user gave.
+func (e *environment) configuration() (resource.Configuration, error) {
+	file, err := e.documents()
+	if err != nil {
+		return resource.Configuration{}, err
+	}
+	return file.Configuration, nil
+}
+
+// documents are Gravity's documents that the user gave.
+func (e *environment) documents() (*resource.File, error) {
+	if e.settings.GravityResources == "" {
+		return new(resource.File), nil
+	}
+	return readResources(e.settings.GravityResources)
+}
+
 func readResources(path string) (*resource.File, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -47,6 +47,13 @@ type Config struct {
 	Options manifest.SystemOptions
 	// FeatureGates are for all components.
 	FeatureGates map[string]bool
+	// NodePorts is the range of node ports; empty for Kubernetes' own.
+	NodePorts string
+	// Kubelet has fields of KubeletConfiguration, which count more than the
+	// profile's; mappings are merged.
+	Kubelet map[string]any
+	// Environment is for etcd and the control plane. It may have secrets.
+	Environment map[string]string
 	// HostConntrack leaves the limits of connection tracking as the host has
 	// them: a network namespace may not set them.
 	HostConntrack bool
@@ -150,7 +157,11 @@ func (c *Config) cluster() object {
 		}
 		return object{"extraArgs": extraArguments(more)}
 	}
-	server := component(map[string]string{})
+	arguments := map[string]string{}
+	if c.NodePorts != "" {
+		arguments["service-node-port-range"] = c.NodePorts
+	}
+	server := component(arguments)
 	server["certSANs"] = names
 	return object{
 		"apiVersion": apiVersion, "kind": "ClusterConfiguration",
@@ -188,8 +199,8 @@ func (c *Config) kubelet() object {
 	return configuration
 }
 
-// Patch is what the node's profile changes in the kubelet's configuration: a
-// merge patch.
+// Patch is what the node's profile and the site change in the kubelet's
+// configuration: a merge patch.
 func (c *Config) Patch() ([]byte, error) {
 	settings, err := ParseKubeletFlags(c.Options.Kubelet.Flags())
 	if err != nil {
@@ -207,6 +218,7 @@ func (c *Config) Patch() ([]byte, error) {
 			patch[name] = replaceAll(defaults[name], value)
 		}
 	}
+	merge(patch, c.Kubelet)
 	if value, ok := patch["evictionSoft"].(object); ok && patch["evictionSoftGracePeriod"] == nil {
 		// The kubelet refuses a period without its threshold, and the reverse.
 		periods := object{}

@@ -91,12 +91,14 @@ func Join(ctx context.Context, p paths.Paths, in executor, config *Config, maste
 	if err := paths.WriteFile(begun, nil, 0o600); err != nil {
 		return err
 	}
-	patch, err := config.Patch()
+	patches, err := config.Patches()
 	if err != nil {
 		return err
 	}
-	if err := paths.WriteFile(p.KubernetesFile("patches", patchName), patch, 0o600); err != nil {
-		return err
+	for name, content := range patches {
+		if err := paths.WriteFile(p.KubernetesFile(name), content, 0o600); err != nil {
+			return err
+		}
 	}
 	configuration, err := config.joinConfig(master, again)
 	if err != nil {
@@ -112,7 +114,7 @@ func Join(ctx context.Context, p paths.Paths, in executor, config *Config, maste
 			return fmt.Errorf("write %s: %w", path, err)
 		}
 	}
-	err = run(ctx, in, log, "join", "--config", joinFile)
+	err = run(ctx, in, config, log, "join", "--config", joinFile)
 	if _, removeErr := in.Exec(ctx, container.Command{Args: []string{"rm", "-f", joinFile, discoveryFile}}); err == nil {
 		err = removeErr
 	}

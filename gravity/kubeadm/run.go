@@ -39,7 +39,7 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 	if Initialized(p) {
 		return nil
 	}
-	patch, err := config.Patch()
+	files, err := config.Patches()
 	if err != nil {
 		return err
 	}
@@ -49,15 +49,13 @@ func Init(ctx context.Context, p paths.Paths, in executor, config *Config, log i
 	if err != nil {
 		return err
 	}
-	for path, content := range map[string][]byte{
-		p.KubernetesFile("patches", patchName):      patch,
-		p.KubernetesFile(filepath.Base(configFile)): content,
-	} {
-		if err := paths.WriteFile(path, content, 0o600); err != nil {
+	files[filepath.Base(configFile)] = content
+	for name, content := range files {
+		if err := paths.WriteFile(p.KubernetesFile(name), content, 0o600); err != nil {
 			return err
 		}
 	}
-	if err := run(ctx, in, log, "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"); err != nil {
+	if err := run(ctx, in, config, log, "init", "--config", configFile, "--skip-token-print", "--skip-certificate-key-print"); err != nil {
 		return fmt.Errorf("make the control plane: %w", err)
 	}
 	return markInitialized(p, config)
@@ -69,15 +67,16 @@ func markInitialized(p paths.Paths, config *Config) error {
 }
 
 // run runs kubeadm in a unit of its own.
-func run(ctx context.Context, in executor, log io.Writer, args ...string) error {
+func run(ctx context.Context, in executor, config *Config, log io.Writer, args ...string) error {
 	// A process that was killed may have left a kubeadm that still runs.
 	if _, err := in.Exec(ctx, container.Command{Args: []string{
 		"sh", "-c", "systemctl stop " + unit + " 2>/dev/null || ! systemctl is-active --quiet " + unit,
 	}}); err != nil {
 		return fmt.Errorf("stop an earlier kubeadm: %w", err)
 	}
-	args = append([]string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit, "kubeadm"}, args...)
-	_, err := in.Exec(ctx, container.Command{Args: args, Stdout: log, Stderr: log})
+	command := []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--unit=" + unit}
+	command = append(append(append(command, config.unset()...), "kubeadm"), args...)
+	_, err := in.Exec(ctx, container.Command{Args: command, Stdout: log, Stderr: log})
 	return err
 }
 

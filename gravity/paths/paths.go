@@ -73,6 +73,10 @@ func (p Paths) join(elements ...string) string {
 // Node is the file that says what this node is.
 func (p Paths) Node() string { return p.join("node.json") }
 
+// Environment is the file with the environment of the master container's
+// services. It may have secrets.
+func (p Paths) Environment() string { return p.join("environment.json") }
+
 // Program is the gravity of this node.
 func (p Paths) Program() string { return p.join("bin", "gravity") }
 
@@ -184,7 +188,8 @@ func (p Paths) EtcdBackup(operationID string) string { return p.join("backup", o
 func (p Paths) Own() []string {
 	var own []string
 	for _, name := range []string{
-		"agent", "application", "backup", "bin", "certificates", "cni", "containerd", "etcd", "kubelet", "kubernetes", "log", "network",
+		"agent", "application", "backup", "bin", "certificates", "cni", "containerd", "environment.json", "etcd", "kubelet", "kubernetes",
+		"log", "network",
 		"node.json", "registry", "resources", "runtime",
 		"operations", // the last: as long as it is there, something may be left
 	} {

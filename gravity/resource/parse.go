@@ -34,6 +34,14 @@ type File struct {
 	Kubernetes []*unstructured.Unstructured
 	// Gravity are Gravity's documents, in the file's order.
 	Gravity []Document
+	// Environment is that of the RuntimeEnvironment, nil without one. It may hold
+	// secrets.
+	Environment map[string]string
+	// Configuration is that of the ClusterConfiguration; without one it is empty.
+	Configuration Configuration
+	// Warnings tell what has no effect, or not the one that it seems to have, each
+	// with the name of the file and a line.
+	Warnings []string
 }
 
 // Document is a document of Gravity's own.
@@ -59,7 +67,7 @@ type header struct {
 
 // Parse reads YAML documents, of which each JSON object is one. The error tells
 // all that is wrong, each with the name of the file and a line; it has no values
-// of fields but those of kind, version and apiVersion.
+// of fields that could be secrets.
 func Parse(name string, content []byte) (*File, error) {
 	if len(content) > MaxSize {
 		return nil, fmt.Errorf("%s: it has more than %d bytes", name, MaxSize)
@@ -81,9 +89,12 @@ func Parse(name string, content []byte) (*File, error) {
 			continue
 		}
 		root := node.Content[0]
-		if err := file.add(root); err != nil {
-			problems = append(problems, fmt.Errorf("%s: line %d: %w", name, root.Line, err))
+		notes := &notes{file: name}
+		if err := file.add(root, notes); err != nil {
+			notes.fail(root, err)
 		}
+		problems = append(problems, notes.problems...)
+		file.Warnings = append(file.Warnings, notes.warnings...)
 	}
 }
 
@@ -102,7 +113,7 @@ func empty(node *yaml.Node) bool {
 }
 
 // add sorts one document.
-func (f *File) add(node *yaml.Node) error {
+func (f *File) add(node *yaml.Node, notes *notes) error {
 	if node.Kind != yaml.MappingNode {
 		return errors.New("it is no mapping")
 	}
@@ -126,6 +137,12 @@ func (f *File) add(node *yaml.Node) error {
 		}
 	}
 	f.Gravity = append(f.Gravity, document)
+	switch document.Kind {
+	case "runtimeenvironment":
+		f.Environment = readEnvironment(node, notes)
+	case "clusterconfiguration":
+		f.Configuration = readConfiguration(node, notes)
+	}
 	return nil
 }
 
