@@ -215,6 +215,14 @@ func TestJoin(t *testing.T) {
 	if err != nil || string(secrets.AuthorityKey) != string(key) || string(secrets.PKI["etcd/ca.key"]) != "etcd/ca.key" {
 		t.Errorf("the secrets are not those of masters: %v", err)
 	}
+	want := node.Environment{"HTTP_PROXY": "http://proxy"}
+	if err := want.Write(m.paths); err != nil {
+		t.Fatal(err)
+	}
+	var environment node.Environment
+	if err := second.client.Step(t.Context(), StepEnvironment, second.request, true, &environment); err != nil || environment["HTTP_PROXY"] != "http://proxy" {
+		t.Errorf("the environment is %v, %v", environment, err)
+	}
 	var credentials kubeadm.Credentials
 	if err := second.client.Step(t.Context(), StepCredentials, second.request, true, &credentials); err != nil || string(credentials.Authority) != "ca.crt" || len(credentials.Token) != 23 {
 		t.Errorf("the credentials have a token of %d bytes: %v", len(credentials.Token), err)

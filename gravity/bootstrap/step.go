@@ -37,6 +37,7 @@ var steps = map[Step]func(*work, context.Context) (any, error){
 	StepRenew:       func(*work, context.Context) (any, error) { return struct{}{}, nil },
 	StepSecrets:     (*work).secrets,
 	StepCredentials: (*work).credentials,
+	StepEnvironment: func(w *work, _ context.Context) (any, error) { return node.ReadEnvironment(w.paths) },
 	StepPreHook:     func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPreNodeAdd) },
 	StepPostHook:    func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPostNodeAdd) },
 	StepBackup:      (*work).backup,

@@ -102,6 +102,8 @@ const (
 	StepRenew Step = "renew"
 	// StepSecrets gets what all masters have in common: Secrets.
 	StepSecrets Step = "secrets"
+	// StepEnvironment gets node.Environment: what services have in theirs.
+	StepEnvironment Step = "environment"
 	// StepCredentials gets kubeadm.Credentials.
 	StepCredentials Step = "credentials"
 	// StepPreHook and StepPostHook run the application's hooks.

@@ -74,6 +74,13 @@ func (c *configure) Execute(ctx context.Context) error {
 			return err
 		}
 	}
+	var environment node.Environment
+	if err := c.ask(ctx, bootstrap.StepEnvironment, &environment); err != nil {
+		return err
+	}
+	if err := environment.Write(c.paths); err != nil {
+		return err
+	}
 	if err := node.WriteHosts(c.paths, c.settings.View.Hosts); err != nil {
 		return err
 	}
@@ -109,7 +116,7 @@ func (c *configure) secrets(ctx context.Context) error {
 // Rollback leaves the certificate, by which masters are asked.
 func (c *configure) Rollback(context.Context) error {
 	return errors.Join(
-		os.RemoveAll(c.paths.Node()), os.RemoveAll(c.paths.Masters()), os.RemoveAll(c.paths.RegistryHosts()),
+		os.RemoveAll(c.paths.Node()), os.RemoveAll(c.paths.Environment()), os.RemoveAll(c.paths.Masters()), os.RemoveAll(c.paths.RegistryHosts()),
 		os.RemoveAll(c.paths.Token()), os.RemoveAll(certificate.FilesOf(c.paths).AuthorityKey), os.RemoveAll(c.paths.Kubernetes()),
 	)
 }

@@ -35,6 +35,9 @@ func (k *joinKubernetes) Execute(ctx context.Context) error {
 	}
 	s := &k.settings
 	config := install.Kubeadm(&s.Node, m, s.Cluster.PodNetwork, s.Cluster.ServiceNetwork)
+	if config.Environment, err = node.ReadEnvironment(k.paths); err != nil {
+		return err
+	}
 	forget := func(ctx context.Context) error { return k.ask(ctx, bootstrap.StepForget, nil) }
 	return errors.Join(kubeadm.Join(ctx, k.paths, k.container, config, s.Node.Master, &credentials, forget, log), log.Close())
 }

@@ -88,7 +88,7 @@ func (l *lab4) refusals(ctx context.Context) {
 	l.refused(ctx, 1, l.join("--role=nobody"), `no profile found for role "nobody"`)
 	l.refused(ctx, 1, "hostname node-1; "+l.join("")+"; code=$?; hostname node-2; exit $code",
 		"node node-1 is already registered, remove it using 'gravity remove node-1 --force' first")
-	l.refused(ctx, 1, l.join("--advertise-addr="+l.peer), "node node-1 is already registered")
+	l.refused(ctx, 1, l.join("--advertise-addr="+l.peer), "this machine has no address "+l.peer)
 	if after := output(ctx, l.T, l.machines[1], files); after != before {
 		l.Errorf("refused joins leave something (-before +after):\n%s", cmp.Diff(strings.Fields(before), strings.Fields(after)))
 	}
