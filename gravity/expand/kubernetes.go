@@ -21,6 +21,10 @@ func (k *joinKubernetes) Done(context.Context) (bool, error) {
 }
 
 func (k *joinKubernetes) Execute(ctx context.Context) error {
+	// After a loss of power it may just be starting.
+	if err := k.container.Start(ctx); err != nil {
+		return err
+	}
 	m, err := k.manifest()
 	if err != nil {
 		return err
