@@ -112,8 +112,9 @@ func (l *lab4) worker(ctx context.Context) {
 	if taints := output(ctx, l.T, l.machines[0], "kubectl get node node-2 -o jsonpath='{.spec.taints}'"); taints != `[{"effect":"PreferNoSchedule","key":"flavour","value":"sweet"}]` {
 		l.Errorf("the worker has the taints %s", taints)
 	}
-	left := output(ctx, l.T, l.machines[1], "find /var/lib/gravity -name '*.key' -not -path '*/containerd/*' -not -path '*/runtime/*' -not -path '*/kubelet/*'; find /var/lib/gravity/registry -type f")
-	if left != "/var/lib/gravity/certificates/node.key" {
+	left := output(ctx, l.T, l.machines[1], "find /var/lib/gravity -name '*.key' -not -path '*/containerd/*' -not -path '*/runtime/*' -not -path '*/kubelet/*' | sort; find /var/lib/gravity/registry -type f")
+	// The key of the membership is every node's.
+	if left != "/var/lib/gravity/agent/membership.key\n/var/lib/gravity/certificates/node.key" {
 		l.Errorf("the worker has %s", left)
 	}
 	if hooks := output(ctx, l.T, l.machines[0], "kubectl get configmap before-node-2 after-node-2 -o jsonpath='{.items[*].data.role}'"); hooks != "worker" {
@@ -198,6 +199,8 @@ func (l *lab4) cluster(ctx context.Context) {
 	}
 	output(ctx, l.T, first, "kubectl rollout status daemonset/shop --timeout=120s")
 	l.traffic(ctx, 4)
+	// The agents of all nodes say that they are well, soon after the last has joined.
+	l.timed(ctx, 0, "for i in $(seq 90); do gravity status >/tmp/status && exit; sleep 1; done; cat /tmp/status; exit 1")
 	for _, m := range l.machines {
 		masters := output(ctx, l.T, m, "tr , '\\n' </var/lib/gravity/agent/masters.json | grep -c 6443")
 		if masters != "3" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
 
@@ -27,6 +28,19 @@ var URL = fmt.Sprintf("https://127.0.0.1:%d/", Port)
 // nodes. It also returns the agent's version.
 func Ask(ctx context.Context, p paths.Paths) (health *report.Health, version string, err error) {
 	return ask(ctx, p, URL)
+}
+
+// AskNode asks the agent of another node for that node's health, as its last
+// round of probes found it.
+func AskNode(ctx context.Context, p paths.Paths, address netip.Addr) (report.NodeHealth, error) {
+	found, _, err := ask(ctx, p, fmt.Sprintf("https://%s/", netip.AddrPortFrom(address, Port)))
+	if err != nil {
+		return report.NodeHealth{}, err
+	}
+	if len(found.Nodes) != 1 {
+		return report.NodeHealth{}, fmt.Errorf("the agent at %s tells of %d nodes instead of its own", address, len(found.Nodes))
+	}
+	return found.Nodes[0], nil
 }
 
 func ask(ctx context.Context, p paths.Paths, url string) (health *report.Health, version string, err error) {

@@ -27,8 +27,14 @@ type cluster struct {
 	node  *node.Node
 }
 
-func (c cluster) client() (*kube.Client, error) {
-	client, err := kube.Open(c.paths.KubernetesFile("admin.conf"))
+// client is the administrator's on a master, and the kubelet's elsewhere: that
+// may read its own node and the pods there.
+func (c cluster) client() (client *kube.Client, err error) {
+	if c.node.Master {
+		client, err = kube.Open(c.paths.KubernetesFile("admin.conf"))
+	} else {
+		client, err = kube.OpenKubelet(c.paths.KubernetesFile("kubelet.conf"), c.paths.Kubelet())
+	}
 	if err != nil {
 		return nil, unknown{err}
 	}

@@ -44,7 +44,7 @@ func TestNodeStatus(t *testing.T) {
 			}
 			fmt.Fprintf(w, `{"apiVersion":"v1","kind":"Node","metadata":{"name":"node-1"},"status":{"conditions":[{"type":"Ready","status":%q,"message":"PLEG"}]}}`, test.ready)
 		})
-		_, err := cluster{p, &node.Node{Name: "node-1"}}.nodeStatus(t.Context())
+		_, err := cluster{p, &node.Node{Name: "node-1", Master: true}}.nodeStatus(t.Context())
 		if level(err) != test.want || test.want == "failed" && !strings.Contains(err.Error(), "PLEG") {
 			t.Errorf("%s: %v, want %s", test.name, err, test.want)
 		}
@@ -63,7 +63,7 @@ func TestSystemPods(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"apiVersion":"v1","kind":"PodList","items":[]}`)
 	})
-	if detail, err := (cluster{p, &node.Node{Name: "node-1"}}).systemPods(t.Context()); err != nil || detail != "0 pods" {
+	if detail, err := (cluster{p, &node.Node{Name: "node-1", Master: true}}).systemPods(t.Context()); err != nil || detail != "0 pods" {
 		t.Errorf("%s, %v", detail, err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -42,6 +44,30 @@ type Client struct {
 // Open reads a kubeconfig. Nothing is sent yet.
 func Open(kubeconfig string) (*Client, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", kubeconfig, err)
+	}
+	return New(config)
+}
+
+// kubeletFolder is where the kubelet sees its own files.
+const kubeletFolder = "/var/lib/kubelet/"
+
+// OpenKubelet connects as the kubelet of this node does. Its configuration names
+// certificates where the kubelet sees them, which on the host is below folder.
+func OpenKubelet(kubeconfig, folder string) (*Client, error) {
+	loaded, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", kubeconfig, err)
+	}
+	for _, user := range loaded.AuthInfos {
+		for _, path := range []*string{&user.ClientCertificate, &user.ClientKey} {
+			if below, ok := strings.CutPrefix(*path, kubeletFolder); ok {
+				*path = filepath.Join(folder, below)
+			}
+		}
+	}
+	config, err := clientcmd.NewDefaultClientConfig(*loaded, nil).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", kubeconfig, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -39,6 +40,10 @@ const (
 	// agentTimeout bounds how long the agent is asked, which ends a round of
 	// probes and makes another.
 	agentTimeout = 20 * time.Second
+	// otherTimeout is how long agents of other nodes may take to tell what they
+	// found before; maxAsking of them are asked at a time.
+	otherTimeout = 5 * time.Second
+	maxAsking    = 16
 )
 
 // ReasonCluster is why the state is degraded when a node is not well.
@@ -89,6 +94,7 @@ func Collect(ctx context.Context, p paths.Paths, store operation.Store) (*report
 	asking.Go(func() { agentErr = c.askAgent(ctx) })
 	asking.Go(func() { clusterErr = c.askCluster(ctx) })
 	asking.Wait()
+	c.askOthers(ctx)
 	if err := errors.Join(clusterErr, agentErr); err != nil {
 		s.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
 		c.checkLocally(ctx, agentErr != nil)
@@ -170,6 +176,36 @@ func (c *collector) askAgent(ctx context.Context) error {
 	return nil
 }
 
+// askOthers asks the agents of the nodes that the own one does not tell of, at the
+// same time. Nodes that do not answer are offline.
+func (c *collector) askOthers(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, otherTimeout)
+	defer cancel()
+	var lock sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(maxAsking)
+	for _, n := range c.status.Cluster.Nodes {
+		address, err := netip.ParseAddr(n.AdvertiseIP)
+		if _, known := c.health[n.Hostname]; known || err != nil || n.Hostname == c.node.Name {
+			continue
+		}
+		group.Go(func() error {
+			found, err := health.AskNode(ctx, c.paths, address)
+			if err != nil {
+				return nil //nolint:nilerr // then it is offline
+			}
+			lock.Lock()
+			defer lock.Unlock()
+			if c.health == nil {
+				c.health = map[string]report.NodeHealth{}
+			}
+			c.health[n.Hostname] = found
+			return nil
+		})
+	}
+	_ = group.Wait() // no error is returned
+}
+
 // askCluster asks for its state, its nodes and the application's endpoints.
 func (c *collector) askCluster(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, fmt.Errorf("no answer in %s", clusterTimeout))
@@ -239,7 +275,10 @@ func (c *collector) checkLocally(ctx context.Context, self bool) {
 	if self || local.Probes == nil {
 		checkers := health.Checkers(c.paths, c.node)
 		local = health.Local(c.node, checkers, func(checkers []health.Checker) []report.Probe { return health.Run(ctx, checkers) })
-		c.health = map[string]report.NodeHealth{c.node.Name: local}
+		if c.health == nil {
+			c.health = map[string]report.NodeHealth{}
+		}
+		c.health[c.node.Name] = local
 	}
 	for _, probe := range local.Probes {
 		if probe.Status != report.HealthRunning {
