@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -62,8 +63,10 @@ func OpenKubelet(kubeconfig, folder string) (*Client, error) {
 	}
 	for _, user := range loaded.AuthInfos {
 		for _, path := range []*string{&user.ClientCertificate, &user.ClientKey} {
-			if below, ok := strings.CutPrefix(*path, kubeletFolder); ok {
-				*path = filepath.Join(folder, below)
+			*path = onHost(*path, folder)
+			// The certificate in use is a link to the newest one.
+			if target, err := os.Readlink(*path); err == nil {
+				*path = onHost(target, folder)
 			}
 		}
 	}
@@ -72,6 +75,14 @@ func OpenKubelet(kubeconfig, folder string) (*Client, error) {
 		return nil, fmt.Errorf("read %s: %w", kubeconfig, err)
 	}
 	return New(config)
+}
+
+// onHost is where the host has a file of the kubelet's.
+func onHost(path, folder string) string {
+	if below, ok := strings.CutPrefix(path, kubeletFolder); ok {
+		return filepath.Join(folder, below)
+	}
+	return path
 }
 
 // New returns a client of a configuration, which it changes.

@@ -192,7 +192,7 @@ func (c *collector) askOthers(ctx context.Context) {
 		group.Go(func() error {
 			found, err := health.AskNode(ctx, c.paths, address)
 			if err != nil {
-				return nil //nolint:nilerr // then it is offline
+				return nil // then it is offline
 			}
 			lock.Lock()
 			defer lock.Unlock()
@@ -211,6 +211,9 @@ func (c *collector) askCluster(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, fmt.Errorf("no answer in %s", clusterTimeout))
 	defer cancel()
 	cluster := &c.status.Cluster
+	if !c.node.Master {
+		return nil // only masters may read it: a worker tells of itself
+	}
 	client, err := kube.Open(c.paths.KubernetesFile("admin.conf"))
 	if err != nil {
 		return err
