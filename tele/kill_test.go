@@ -189,7 +189,14 @@ func TestBuildInterrupted(t *testing.T) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(150*time.Millisecond, func() { _ = command.Process.Signal(syscall.SIGINT) })
+	// Before it pulls, it may not yet catch signals.
+	for begun := false; !begun; time.Sleep(time.Millisecond) {
+		partial, err := os.ReadDir(filepath.Join(i.dir, "state", "partial"))
+		begun = err == nil && len(partial) > 0
+	}
+	if err := command.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
 	err := command.Wait()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 130 {

@@ -132,7 +132,7 @@ func TestStatus(t *testing.T) {
 	if stdout, stderr, code := n.shell(ctx, t, "/root/app/gravity status"); code != 1 || !strings.Contains(stderr, "no cluster is installed") {
 		t.Errorf("without a cluster: exit code %d: %s%s", code, stdout, stderr)
 	}
-	if _, stderr, code := n.shell(ctx, t, "/root/app/install --cluster=test --token=sesame"); code != 0 {
+	if _, stderr, code := n.shell(ctx, t, "/root/app/install --cluster=test --token=opensesame"); code != 0 {
 		installtest.Diagnose(t, n.Machine)
 		t.Fatal(stderr)
 	}
@@ -161,14 +161,14 @@ func checkText(ctx context.Context, t *testing.T, n node) {
 	t.Log(text)
 	for _, want := range []string{
 		"Cluster:\ttest, created at ", "\n    node-1 (10.", "\nApplication:\t\twatched, version 1.0.0\n", "\nStatus:\t\t\tactive\n",
-		"\nJoin token:\t\tsesame\n", "\nPeriodic updates:\tOFF\n", "\nLast completed operation:\n    * operation_install (",
+		"\nJoin token:\t\topensesame\n", "\nPeriodic updates:\tOFF\n", "\nLast completed operation:\n    * operation_install (",
 		"    * API (the API):", "            Status:\thealthy\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}
-	if got := n.must(ctx, t, "gravity status --token; echo ."); got != "sesame.\n" {
+	if got := n.must(ctx, t, "gravity status --token; echo ."); got != "opensesame.\n" {
 		t.Errorf("--token prints %q", got)
 	}
 	if got := n.must(ctx, t, "gravity status --quiet"); got != "active\n" {
@@ -230,7 +230,7 @@ func checkUnits(ctx context.Context, t *testing.T, n node) {
 func checkEtcd(ctx context.Context, t *testing.T, n node) {
 	n.must(ctx, t, "pkill -STOP -x etcd")
 	s := n.status(ctx, t, 3, "etcd hangs", fails("etcd-healthz", "kube-apiserver"))
-	if len(s.LocalChecks) == 0 || s.Error == "" || s.Cluster.Domain != "test" || s.Cluster.Token.Token != "sesame" {
+	if len(s.LocalChecks) == 0 || s.Error == "" || s.Cluster.Domain != "test" || s.Cluster.Token.Token != "opensesame" {
 		t.Errorf("the fallback is %+v", s)
 	}
 	stdout, stderr, code := n.shell(ctx, t, "gravity status")
