@@ -360,6 +360,11 @@ func workerDies(ctx context.Context, s *site) {
 	s.refused(ctx, 3, "gravity leave --confirm", "this server is not a part of the running cluster, please use --force flag to clean up the local state")
 	s.must(ctx, 3, "gravity leave --confirm --force")
 	s.as(ctx, 3)
+	// Its kubelet may have registered the node again before that: what is known of
+	// it is then removed once more, as an operator has to.
+	if _, err := s.run(ctx, 1, "kubectl get node node-3"); err == nil {
+		s.must(ctx, 1, "gravity remove node-3 --force --confirm --wait")
+	}
 }
 
 // masterIsRemoved removes one of two masters.
