@@ -118,7 +118,7 @@ var shop = installtest.Application{
 func TestFixture(t *testing.T) {
 	path := os.Getenv("GRAVITY_TEST_FIXTURE")
 	if path == "" {
-		t.Skip("only on demand")
+		t.Skip("makes what a trial by hand needs; its variable asks for it")
 	}
 	made := installtest.Bundle(t, installtest.Program(t), shop)
 	content, err := os.ReadFile(made)
