@@ -18,6 +18,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/trust"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
@@ -31,6 +32,7 @@ import (
 // installation is the command line of gravity install (S12).
 type installation struct {
 	planChange
+	trusted    trusted
 	skipChecks                               []string
 	bundle, cluster, advertise, role, flavor string
 	podNetwork, serviceNetwork               string
@@ -58,6 +60,7 @@ func newInstallCommand(g *globals) *cobra.Command {
 
 func (i *installation) addFlags(command *cobra.Command) {
 	i.planChange.addFlags(command)
+	i.trusted.addFlags(command)
 	flags := command.Flags()
 	flags.StringVar(&i.bundle, "bundle", "", "bundle, or the folder that it was extracted to (default: the folder of this program)")
 	flags.StringVar(&i.cluster, "cluster", "", "name of the cluster (default: a random one)")
@@ -173,7 +176,10 @@ func (i *installation) create(command *cobra.Command) (*operation.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := bundle.Open(path)
+	b, err := i.trusted.open(path)
+	if errors.Is(err, trust.ErrUntrusted) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, cli.WithHint(err, "name the bundle, or the folder that it was extracted to, with --bundle")
 	}
