@@ -50,6 +50,15 @@ func (d *Draft) IndexJSON() []byte { return d.draft.small[NameIndex] }
 // Signatures returns index.json.sig, or nil if nobody signed.
 func (d *Draft) Signatures() []byte { return d.draft.small[NameSignature] }
 
+// FileDigest identifies the bytes of the file: the digest of the bundle together
+// with its signatures.
+func (d *Draft) FileDigest() v1.Hash {
+	if d.Signatures() == nil {
+		return d.Digest()
+	}
+	return hashOf(append([]byte(d.Digest().String()+"\n"), d.Signatures()...))
+}
+
 // Sign adds signatures of index.json by keys. The digest stays.
 func (d *Draft) Sign(keys ...signature.PrivateKey) error {
 	set, err := sign(nil, d.IndexJSON(), keys)

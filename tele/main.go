@@ -19,6 +19,7 @@ func newCommand() *cobra.Command {
 		Use:   "tele",
 		Short: "Build and move Gravity bundles",
 	}
-	root.AddCommand(newBuildCommand(), newImagesCommand(), newInspectCommand(), newVerifyCommand(), newDiffCommand(), cli.NewVersionCommand("tele"))
+	root.AddCommand(newBuildCommand(), newImagesCommand(), newInspectCommand(), newVerifyCommand(), newDiffCommand(),
+		newKeyCommand(), newSignCommand(), cli.NewVersionCommand("tele"))
 	return root
 }
