@@ -163,8 +163,25 @@ func (r *Remote) pull(ctx context.Context, manifests []v1.Descriptor) error {
 	return err
 }
 
-// read reads a small blob of the cache and checks it.
+// read reads a small blob of the files. One that is damaged in the cache is fetched
+// again.
 func (r *Remote) read(ctx context.Context, descriptor v1.Descriptor, limit int64) ([]byte, error) {
+	content, err := r.readCached(ctx, descriptor, limit)
+	damaged, ok := errors.AsType[*bundle.DamagedError](err)
+	if !ok {
+		return content, err
+	}
+	if err := r.cache.Drop(ctx, damaged.Digest); err != nil {
+		return nil, err
+	}
+	if err := r.pull(ctx, []v1.Descriptor{r.described.files}); err != nil {
+		return nil, err
+	}
+	return r.readCached(ctx, descriptor, limit)
+}
+
+// readCached reads a small blob of the cache and checks it.
+func (r *Remote) readCached(ctx context.Context, descriptor v1.Descriptor, limit int64) ([]byte, error) {
 	if descriptor.Size < 0 || descriptor.Size > limit {
 		return nil, fmt.Errorf("blob %s: %d bytes, at most %d are allowed", descriptor.Digest, descriptor.Size, limit)
 	}

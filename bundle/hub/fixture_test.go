@@ -183,9 +183,9 @@ type server struct {
 
 func serve(t testing.TB) *server {
 	t.Helper()
-	s := &server{registry: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
+	s := &server{registry: registry.New(registry.Logger(quiet()))}
 	s.Server = httptest.NewUnstartedServer(s)
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ErrorLog = quiet()
 	s.Start()
 	t.Cleanup(s.Close)
 	return s
@@ -222,3 +222,23 @@ func (s *server) requests(prefix string) (found []string) {
 }
 
 func (s *server) host() string { return strings.TrimPrefix(s.URL, "http://") }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// damage changes a byte of every large blob in a cache.
+func damage(t testing.TB, stateDir string) {
+	t.Helper()
+	folder := filepath.Join(stateDir, "blobs/sha256")
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		path := filepath.Join(folder, entry.Name())
+		content := []byte(readFile(t, path))
+		content[len(content)/2] ^= 1
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
