@@ -20,6 +20,7 @@ func newCommand() *cobra.Command {
 		Short: "Build and move Gravity bundles",
 	}
 	root.AddCommand(newBuildCommand(), newImagesCommand(), newInspectCommand(), newVerifyCommand(), newDiffCommand(),
-		newKeyCommand(), newSignCommand(), cli.NewVersionCommand("tele"))
+		newKeyCommand(), newSignCommand(), newLoginCommand(), newLogoutCommand(), newStatusCommand(),
+		newPushCommand(), newPullCommand(), newListCommand(), newRemoveCommand(), cli.NewVersionCommand("tele"))
 	return root
 }

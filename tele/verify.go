@@ -143,17 +143,24 @@ func printVerification(out io.Writer, flags verifyFlags, v *report.Verification)
 	default:
 		_, err = fmt.Fprintf(out, "%s %s is intact: %s and %s, %s\n%s\n", v.Name, v.Version,
 			countEntries(v.Entries), count(v.Blobs, "blob"), formatSize(v.Bytes), v.Digest)
-		for _, one := range v.Signatures {
-			whose := "not checked: --key was not given"
-			if one.File != "" {
-				whose = one.File
-			} else if slices.ContainsFunc(v.Signatures, func(s report.Signature) bool { return s.File != "" }) {
-				whose = "no key of --key"
-			}
-			fmt.Fprintf(out, "signed by %s (%s)\n", one.Key, whose)
-		}
+		printSigners(out, v.Signatures)
 	}
 	return err
+}
+
+// printSigners tells who signed, and whose key was given.
+func printSigners(out io.Writer, signatures []report.Signature) {
+	given := slices.ContainsFunc(signatures, func(s report.Signature) bool { return s.File != "" })
+	for _, one := range signatures {
+		whose := "not checked: --key was not given"
+		switch {
+		case one.File != "":
+			whose = one.File
+		case given:
+			whose = "no key of --key"
+		}
+		fmt.Fprintf(out, "signed by %s (%s)\n", one.Key, whose)
+	}
 }
 
 func countEntries(n int) string {
