@@ -1,9 +1,12 @@
 package hub_test
 
 import (
+	"archive/tar"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,7 +16,12 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/hub"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cachedir"
+	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
 
 // distribution is the program of CNCF distribution that runtimes have.
@@ -23,20 +31,12 @@ type distribution struct {
 	stop                     func()
 }
 
-// startDistribution builds the registry and starts it, with a store on disk.
+// startDistribution starts the registry of the runtimes, with a store on disk.
 func startDistribution(t *testing.T, options string) *distribution {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("compiles a registry")
-	}
 	folder := t.TempDir()
 	d := &distribution{program: filepath.Join(folder, "registry"), folder: folder, options: options}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", d.program, ".")
-	build.Dir = "../../runtime/components/registry"
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the registry: %v\n%s", err, output)
-	}
+	extractRegistry(t, d.program)
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +46,80 @@ func startDistribution(t *testing.T, options string) *distribution {
 	d.start(t)
 	t.Cleanup(func() { d.stop() })
 	return d
+}
+
+// extractRegistry takes the program out of a runtime that was built.
+func extractRegistry(t *testing.T, path string) {
+	t.Helper()
+	layout, err := cachedir.Path("runtimes/layout")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(name string, value any) {
+		content, err := os.ReadFile(filepath.Join(layout, name))
+		if errors.Is(err, os.ErrNotExist) {
+			t.Skip("needs the registry of a runtime: run 'make runtimes'")
+		}
+		if err == nil {
+			err = json.Unmarshal(content, value)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	blob := func(descriptor v1.Descriptor) string { return filepath.Join("blobs/sha256", descriptor.Digest.Hex) }
+	var all, artifact v1.IndexManifest
+	read("index.json", &all)
+	for _, listed := range all.Manifests {
+		if !strings.HasPrefix(listed.Annotations["org.opencontainers.image.ref.name"], runtime.Host+"/runtime:") {
+			continue
+		}
+		read(blob(listed), &artifact)
+		for _, image := range artifact.Manifests {
+			var manifest v1.Manifest
+			read(blob(image), &manifest)
+			for _, layer := range manifest.Layers {
+				if layer.Annotations["dev.gravity.layer"] == "registry" {
+					extractFile(t, filepath.Join(layout, blob(layer)), "registry", path)
+					return
+				}
+			}
+		}
+	}
+	t.Fatal("no runtime has a registry")
+}
+
+// extractFile extracts a program of a layer by its name.
+func extractFile(t *testing.T, layer, name, path string) {
+	t.Helper()
+	file, err := os.Open(layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	plain, err := zstd.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	for archive := tar.NewReader(plain); ; {
+		header, err := archive.Next()
+		if err != nil {
+			t.Fatalf("find %s in its layer: %v", name, err)
+		}
+		if header.Typeflag != tar.TypeReg || filepath.Base(header.Name) != name {
+			continue
+		}
+		program, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.CopyN(program, archive, header.Size)
+		if err = errors.Join(err, program.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 }
 
 // start starts the registry, and waits until it answers.
