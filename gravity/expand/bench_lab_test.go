@@ -31,8 +31,8 @@ func TestMeasureJoin(t *testing.T) {
 	l := &lab4{T: t, machines: installtest.Machines(t, "bench-join", 3, installtest.Bundle(t, program, bare), program)}
 	l.install(ctx)
 	l.calm(ctx, 1)
-	worker := l.measure(ctx, func() { l.timed(ctx, 1, l.join("--role=worker")); l.calm(ctx, 2) })
-	master := l.measure(ctx, func() { l.timed(ctx, 2, l.join("--role=node")); l.calm(ctx, 3) })
+	worker := measure(func() { l.timed(ctx, 1, l.join("--role=worker")); l.calm(ctx, 2) })
+	master := measure(func() { l.timed(ctx, 2, l.join("--role=node")); l.calm(ctx, 3) })
 	l.timed(ctx, 0, "for i in $(seq 90); do gravity status >/tmp/status && exit; sleep 1; done; cat /tmp/status; exit 1")
 	if err := l.machines[1].Kill(ctx); err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ nodeProfiles:
 	Name: "bare", Version: "1.0.0",
 }
 
-func (l *lab4) measure(_ context.Context, do func()) time.Duration {
+func measure(do func()) time.Duration {
 	began := time.Now()
 	do()
 	return time.Since(began)

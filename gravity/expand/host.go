@@ -39,6 +39,9 @@ func (c *checks) Execute(ctx context.Context) error {
 	if s.Node.Master {
 		profile.ServiceRole = manifest.RoleMaster
 	}
+	if err := checkSubnet(m.Providers.Generic.Network.Type, s.Node.Address, s.View.Masters); err != nil {
+		return err
+	}
 	machine, err := preflight.Local()
 	if err != nil {
 		return err
