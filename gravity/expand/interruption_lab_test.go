@@ -212,7 +212,7 @@ func TestInterruptions(t *testing.T) {
 func (l *lab4) restored(ctx context.Context, on int, before string) {
 	l.Helper()
 	after := output(ctx, l.T, l.machines[on], `for i in $(seq 120); do
-	test -e /etc/systemd/system/gravity-uninstall.service || systemctl is-active -q gravity-uninstall || break
+	test -e /etc/systemd/system/gravity-uninstall.service || systemctl is-active gravity-uninstall | grep -qx -e active -e activating -e deactivating || break
 	sleep 1
 done
 rm -f /tmp/output

@@ -167,12 +167,16 @@ const joinToken = "a-token-for-tests"
 // as wants a machine to be as it was.
 func (s *site) as(ctx context.Context, n int) {
 	s.Helper()
-	s.until(ctx, n, "test ! -e /etc/systemd/system/gravity-uninstall.service && ! systemctl is-active gravity-uninstall")
+	s.until(ctx, n, "test ! -e /etc/systemd/system/gravity-uninstall.service && systemctl is-active gravity-uninstall | grep -qvx -e active -e activating -e deactivating")
 	after, err := s.run(ctx, n, installtest.Snapshot)
 	if err != nil {
 		s.Fatal(err)
 	}
 	installtest.Compare(s.T, s.before[n-1], after)
+	if s.Failed() {
+		text, _ := s.run(ctx, n, "journalctl -b -o short-precise -n 60 -u gravity-uninstall -u gravity-master -u gravity-agent; systemctl status gravity-uninstall")
+		s.Fatalf("node-%d:\n%s", n, text)
+	}
 }
 
 // completed waits for the operation that a command has printed to be completed
