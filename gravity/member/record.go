@@ -67,7 +67,7 @@ func Drop(ctx context.Context, client *kube.Client, name string) error {
 }
 
 // Remove records that a node was removed from the cluster: certificates that it
-// got until then are void. Done again, it is void from the first time on.
+// got until then are void.
 func Remove(ctx context.Context, client *kube.Client, name string, at time.Time) error {
 	if err := Drop(ctx, client, name); err != nil {
 		return err

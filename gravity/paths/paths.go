@@ -168,6 +168,10 @@ func (p Paths) Deployed() string { return p.join("agent", "deployed", "gravity")
 // MembershipKey is the key of the gossip between agents.
 func (p Paths) MembershipKey() string { return p.join("agent", "membership.key") }
 
+// RegistryCertificate is the file with the serial number of the certificate that
+// the registry serves with.
+func (p Paths) RegistryCertificate() string { return p.join("agent", "registry-certificate") }
+
 // Removals is the file with the nodes that were removed from the cluster.
 func (p Paths) Removals() string { return p.join("agent", "removals.json") }
 
