@@ -76,20 +76,19 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	addresses := []netip.AddrPort{
 		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), health.Port), netip.AddrPortFrom(n.Address, health.Port),
 	}
-	application := health.Application{Paths: p, History: history, Log: a.log}
 	servers := map[string]func(context.Context) error{
 		"monitor": func(ctx context.Context) error { monitor.Run(ctx); return nil },
 		"health": func(ctx context.Context) error {
 			health.Serve(ctx, monitor.Handler(), p, addresses, a.log)
 			return nil
 		},
-		"application": func(ctx context.Context) error { application.Run(ctx); return nil },
-		"balancer":    a.balance,
-		"bootstrap":   a.bootstrap,
-		"phases":      a.execute,
-		"members":     a.gossip,
-		"follow":      func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
-		"repair":      func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
+		"leader":    func(ctx context.Context) error { return a.lead(ctx, history) },
+		"balancer":  a.balance,
+		"bootstrap": a.bootstrap,
+		"phases":    a.execute,
+		"members":   a.gossip,
+		"follow":    func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
+		"repair":    func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
 	}
 	var running sync.WaitGroup
 	for name, serve := range servers {
