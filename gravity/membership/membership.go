@@ -30,15 +30,18 @@ const KeySize = 32
 const (
 	TagAddress = "publicip"
 	TagRole    = "role"
+	TagNode    = "nodename"
 )
 
 // Options describe a member. All but Log are required.
 type Options struct {
 	// Cluster is the cluster's name.
 	Cluster string
-	// Address is how others reach this node, Role is master or node.
+	// Address is how others reach this node, Role is master or node, and Node its
+	// name in Kubernetes.
 	Address netip.Addr
 	Role    string
+	Node    string
 	// Key is the cluster's, KeySize bytes.
 	Key []byte
 	// Peers returns addresses of nodes that may be members, masters for example.
@@ -66,7 +69,7 @@ type Member struct {
 	Address netip.AddrPort
 	// Status is alive, leaving, left or failed.
 	Status string
-	// Tags are TagAddress and TagRole.
+	// Tags are TagAddress, TagRole and TagNode.
 	Tags map[string]string
 }
 
@@ -225,7 +228,7 @@ func (o *Options) config() (*serf.Config, error) {
 	config := serf.DefaultConfig()
 	config.Init()
 	config.NodeName = NameOf(o.Address, o.Cluster)
-	config.Tags = map[string]string{TagAddress: o.Address.String(), TagRole: o.Role}
+	config.Tags = map[string]string{TagAddress: o.Address.String(), TagRole: o.Role, TagNode: o.Node}
 	config.ReconnectTimeout, config.TombstoneTimeout = tombstones, tombstones
 	config.BroadcastTimeout, config.LeavePropagateDelay = leaveTimeout, time.Second
 	// A machine that was installed anew has the name of the one before.

@@ -28,7 +28,9 @@ type way struct {
 var ways = []way{
 	{
 		name: "the container is killed",
-		lose: func(ctx context.Context, s *site, n int) { s.must(ctx, n, "systemctl kill --signal=KILL gravity-master") },
+		lose: func(ctx context.Context, s *site, n int) {
+			s.must(ctx, n, "systemctl kill --signal=KILL gravity-master")
+		},
 		back: func(context.Context, *site, int) {},
 	},
 	{

@@ -190,8 +190,9 @@ func (s *site) status(ctx context.Context, n int) (*report.Status, error) {
 func (s *site) well(ctx context.Context, n, nodes int) {
 	s.Helper()
 	script := fmt.Sprintf(`text=$(gravity status 2>&1) || { echo "$text"; exit 1; }
-test $(echo "$text" | grep -cE 'Status:.*healthy') = %d || { echo "$text"; exit 1; }
-kubectl rollout status --timeout=1s -n default statefulset/ledger-db deployment/ledger
-test $(kubectl get pods -n kube-system -l k8s-app=kube-dns -o jsonpath='{.items[*].status.containerStatuses[0].ready}' | wc -w) = 2`, nodes+1)
+test $(echo "$text" | grep -cE 'Status:[[:space:]]*healthy') = %d || { echo "$text"; exit 1; }
+kubectl rollout status --timeout=1s -n default statefulset/ledger-db &&
+kubectl rollout status --timeout=1s -n default deployment/ledger &&
+kubectl rollout status --timeout=1s -n kube-system deployment/coredns`, nodes)
 	s.until(ctx, n, script)
 }
