@@ -36,6 +36,7 @@ type work struct {
 var steps = map[Step]func(*work, context.Context) (any, error){
 	StepRenew:       func(*work, context.Context) (any, error) { return struct{}{}, nil },
 	StepSecrets:     (*work).secrets,
+	StepReplace:     (*work).replace,
 	StepCredentials: (*work).credentials,
 	StepEnvironment: func(w *work, _ context.Context) (any, error) { return node.ReadEnvironment(w.paths) },
 	StepPreHook:     func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPreNodeAdd) },

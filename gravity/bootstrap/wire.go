@@ -104,6 +104,9 @@ const (
 	StepSecrets Step = "secrets"
 	// StepEnvironment gets node.Environment: what services have in theirs.
 	StepEnvironment Step = "environment"
+	// StepReplace removes the members of etcd whose masters are lost, since it takes
+	// no new one before.
+	StepReplace Step = "replace"
 	// StepCredentials gets kubeadm.Credentials.
 	StepCredentials Step = "credentials"
 	// StepPreHook and StepPostHook run the application's hooks.

@@ -29,6 +29,11 @@ func (k *joinKubernetes) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if k.settings.Node.Master {
+		if err := k.ask(ctx, bootstrap.StepReplace, nil); err != nil {
+			return err
+		}
+	}
 	var credentials kubeadm.Credentials
 	if err := k.ask(ctx, bootstrap.StepCredentials, &credentials); err != nil {
 		return err

@@ -38,7 +38,7 @@ type Options struct {
 	// Cluster is the cluster's name.
 	Cluster string
 	// Address is how others reach this node, Role is master or node, and Node its
-	// name in Kubernetes.
+	// name in Kubernetes, or empty.
 	Address netip.Addr
 	Role    string
 	Node    string
@@ -69,7 +69,7 @@ type Member struct {
 	Address netip.AddrPort
 	// Status is alive, leaving, left or failed.
 	Status string
-	// Tags are TagAddress, TagRole and TagNode.
+	// Tags are TagAddress, TagRole and, if it is known, TagNode.
 	Tags map[string]string
 }
 
@@ -228,7 +228,10 @@ func (o *Options) config() (*serf.Config, error) {
 	config := serf.DefaultConfig()
 	config.Init()
 	config.NodeName = NameOf(o.Address, o.Cluster)
-	config.Tags = map[string]string{TagAddress: o.Address.String(), TagRole: o.Role, TagNode: o.Node}
+	config.Tags = map[string]string{TagAddress: o.Address.String(), TagRole: o.Role}
+	if o.Node != "" {
+		config.Tags[TagNode] = o.Node
+	}
 	config.ReconnectTimeout, config.TombstoneTimeout = tombstones, tombstones
 	config.BroadcastTimeout, config.LeavePropagateDelay = leaveTimeout, time.Second
 	// A machine that was installed anew has the name of the one before.

@@ -58,7 +58,7 @@ func call(kubeconfig string) int {
 
 // write changes an object, which a majority of etcd has to store.
 func write(ctx context.Context, client *kube.Client, host string) error {
-	patch := fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap","data":{"time":"%d"}}`, time.Now().UnixNano())
+	patch := fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"call-%s"},"data":{"time":"%d"}}`, host, time.Now().UnixNano())
 	force := true
 	_, err := client.Resource(kube.ConfigMaps, "default").Patch(ctx, "call-"+host, types.ApplyPatchType, patch,
 		metav1.PatchOptions{FieldManager: "test", Force: &force})
