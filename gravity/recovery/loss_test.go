@@ -51,7 +51,27 @@ func TestRecovery(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute)
 	defer cancel()
 	s := newSite(ctx, t)
-	s.losses(ctx)
+	parts := []part{{"losses", s.losses}}
+	others := []part{{"leader", s.leader}, {"package store", s.packageStore}, {"power", s.power}, {"replacement", s.replacement}}
+	if os.Getenv(allVariable) != "" {
+		parts = append(parts, others...)
+	} else {
+		parts = append(parts, others[s.random.IntN(len(others))])
+	}
+	for _, part := range parts {
+		began := time.Now()
+		part.run(ctx)
+		t.Logf("%5.1f s: %s", time.Since(began).Seconds(), part.name)
+		if t.Failed() {
+			break
+		}
+	}
+}
+
+// part is a part of the test.
+type part struct {
+	name string
+	run  func(context.Context)
 }
 
 // losses loses one master at random, or each in each way.
