@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -61,6 +62,26 @@ func changeJoins(ctx context.Context, client *kube.Client, now func() time.Time,
 	}
 }
 
+// Discard frees the place of a node that is removed before it has joined completely,
+// and removes what its join needed.
+func Discard(ctx context.Context, client *kube.Client, node string) error {
+	var discarded []string
+	err := changeJoins(ctx, client, time.Now, func(joins map[string]join) error {
+		discarded = discarded[:0]
+		for operation, j := range joins {
+			if j.Name == node {
+				discarded = append(discarded, operation)
+				delete(joins, operation)
+			}
+		}
+		return nil
+	})
+	for _, operation := range discarded {
+		err = errors.Join(err, removeTokens(ctx, client, operation))
+	}
+	return err
+}
+
 func decodeJoins(object *unstructured.Unstructured, now time.Time) (map[string]join, error) {
 	data, _, err := unstructured.NestedStringMap(object.Object, "data")
 	if err != nil {
@@ -101,7 +122,13 @@ func members(ctx context.Context, client *kube.Client) ([]member, error) {
 	for i := range list.Items {
 		node := &list.Items[i]
 		_, master := node.GetLabels()[manifest.LabelControlPlane]
-		found = append(found, member{name: node.GetName(), address: addressOf(node), master: master})
+		m := member{name: node.GetName(), address: addressOf(node), master: master}
+		if kube.Silent(node) {
+			// Without a time it is as if it were silent for ever.
+			m.silent = true
+			m.since, _ = kube.Since(node, "Ready")
+		}
+		found = append(found, m)
 	}
 	return found, nil
 }

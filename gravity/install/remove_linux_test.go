@@ -1,6 +1,7 @@
 package install
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -21,6 +22,29 @@ func TestWithoutOurs(t *testing.T) {
 	}
 }
 
+func TestLeadsInto(t *testing.T) {
+	pods := netip.MustParsePrefix("10.244.0.0/16")
+	for text, want := range map[string]bool{
+		"10.244.3.0/24": true,
+		"10.244.0.0/16": true,
+		"10.244.3.7/32": true,
+		"10.0.0.0/8":    false,
+		"10.245.0.0/24": false,
+		"0.0.0.0/0":     false,
+	} {
+		_, destination, err := net.ParseCIDR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := leadsInto(pods, destination); got != want {
+			t.Errorf("%v for %s", got, text)
+		}
+	}
+	if leadsInto(pods, nil) {
+		t.Error("the default route is taken for one to pods")
+	}
+}
+
 func TestEmptyTable(t *testing.T) {
 	const left = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy accept;\n\t}\n}\n"
 	for text, want := range map[string]bool{
@@ -36,17 +60,16 @@ func TestEmptyTable(t *testing.T) {
 }
 
 func TestCorefile(t *testing.T) {
-	leader := netip.MustParseAddr("10.0.0.1")
-	with := corefile(leader, []netip.Addr{netip.MustParseAddr("10.0.0.53")}, map[string][]netip.AddrPort{
+	with := corefile([]netip.Addr{netip.MustParseAddr("10.0.0.53")}, map[string][]netip.AddrPort{
 		"corp.example": {netip.MustParseAddrPort("10.1.1.1:5353")},
 	})
-	for _, want := range []string{"forward . 10.0.0.53 {", "corp.example:53 {", "forward . 10.1.1.1:5353\n", "10.0.0.1 leader.telekube.local"} {
+	for _, want := range []string{"forward . 10.0.0.53 {", "corp.example:53 {", "forward . 10.1.1.1:5353\n", "rewrite name exact leader.telekube.local leader.gravity-system.svc.cluster.local\n"} {
 		if !strings.Contains(with, want) {
 			t.Errorf("no %q in\n%s", want, with)
 		}
 	}
 	// Without a resolver CoreDNS would not start.
-	if without := corefile(leader, nil, nil); strings.Contains(without, "forward") {
+	if without := corefile(nil, nil); strings.Contains(without, "forward") {
 		t.Errorf("forwards to nobody:\n%s", without)
 	}
 }
