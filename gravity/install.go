@@ -36,7 +36,7 @@ const minLifetime = 3 * time.Minute
 // installation is the command line of gravity install (S12).
 type installation struct {
 	planChange
-	trusted    trusted
+	trusted                                  trusted
 	skipChecks                               []string
 	bundle, cluster, advertise, role, flavor string
 	podNetwork, serviceNetwork               string

@@ -2,6 +2,8 @@ package hub_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/hub"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/trust"
 )
 
 func generate(t testing.TB) signature.PrivateKey {
@@ -209,5 +212,26 @@ func TestNames(t *testing.T) {
 	}
 	if bundle.MaxManifestSize > 4<<20 {
 		t.Error("registries do not take larger manifests")
+	}
+}
+
+// TestGet refuses what a policy refuses, and writes what it accepts.
+func TestGet(t *testing.T) {
+	s := serve(t)
+	key, other := generate(t), generate(t)
+	source := write(t, shop("1.0.0"), key)
+	if _, err := connect(t, "").Push(t.Context(), open(t, source), s.host(), false); err != nil {
+		t.Fatal(err)
+	}
+	for name, required := range map[string]signature.PrivateKey{"trusted": key, "foreign": other} {
+		path := filepath.Join(t.TempDir(), "shop.tar")
+		policy := trust.Policy{Require: true, Keys: []trust.Key{{PublicKey: required.Public(), Name: name}}}
+		_, err := hub.Get(t.Context(), s.host()+"/shop:1.0.0", path, policy, hub.Options{Retry: fast, StateDir: t.TempDir()})
+		if name == "trusted" && (err != nil || readFile(t, path) != readFile(t, source)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, statErr := os.Stat(path); name == "foreign" && (!errors.Is(err, trust.ErrUntrusted) || statErr == nil) {
+			t.Errorf("%s: %v, file: %v", name, err, statErr)
+		}
 	}
 }
