@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/hub"
@@ -32,9 +33,14 @@ func FuzzAnswers(f *testing.F) {
 		if code >= 500 || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout {
 			code = http.StatusOK // others are asked again, which takes time
 		}
+		var asked atomic.Int64
 		s.answer(func(w http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Path == "/v2/" {
 				return false
+			}
+			if asked.Add(1) > 40 { // lists that do not end take long
+				w.WriteHeader(http.StatusNotFound)
+				return true
 			}
 			for _, key := range []string{"Location", "Range", "Link"} {
 				w.Header().Set(key, location)
