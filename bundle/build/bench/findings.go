@@ -94,6 +94,9 @@ func (s *scenario) judge(w io.Writer) {
 	judge(w, name+"cold / unchanged", cold/unchanged, "above", targetUnchanged)
 	requests := s.Runs[teleUnchanged][0].Counts.requests()
 	judge(w, name+"requests for an image if unchanged", float64(requests)/float64(s.Images), "below", 1)
+	pushed := s.Runs[telePush]
+	judge(w, name+"seconds of pushing what is there", median(pushed, wall), "", 0)
+	judge(w, name+"requests of pushing what is there", float64(pushed[0].Counts.requests()), "", 0)
 	peak := slices.MaxFunc(s.Runs[teleCold], func(a, b figures) int { return cmp.Compare(a.Memory, b.Memory) })
 	judge(w, name+"peak of memory, MB", megabytes(peak.Memory), "below", targetMemory/1e6)
 }

@@ -16,12 +16,13 @@ const (
 	teleCold      = "tele build, cold"
 	teleUnchanged = "tele build, nothing changed"
 	teleRemoved   = "tele build, output removed"
+	telePush      = "tele push, nothing changed"
 	craneTar      = "crane pull, and tar"
 	craneDurable  = "crane pull, tar, and sync"
 	skopeoCopy    = "skopeo copy, one by one"
 )
 
-var measured = []string{teleCold, teleUnchanged, teleRemoved, craneTar, craneDurable, skopeoCopy}
+var measured = []string{teleCold, teleUnchanged, teleRemoved, telePush, craneTar, craneDurable, skopeoCopy}
 
 // scenario is some images and a latency, with the figures of all runs.
 type scenario struct {
@@ -105,6 +106,21 @@ func (t *trial) tele(ctx context.Context) error {
 		}
 		t.runs[what] = append(t.runs[what], took)
 	}
+	return t.push(ctx, output)
+}
+
+// push pushes the bundle to the registry that its images are from, and measures
+// what it costs to do so again.
+func (t *trial) push(ctx context.Context, path string) error {
+	arguments := []string{"push", path, t.from.Host + "/bundles", "-q", "--insecure=" + t.from.Host, "--state-dir=" + filepath.Join(t.folder, "state")}
+	if _, err := run(ctx, t.Tele, arguments...); err != nil {
+		return err
+	}
+	took, err := t.measure(ctx, func() (figures, error) { return run(ctx, t.Tele, arguments...) })
+	if err != nil {
+		return err
+	}
+	t.runs[telePush] = append(t.runs[telePush], took)
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -121,6 +122,20 @@ func (f files) Stat(_ context.Context, _ string, digest v1.Hash) (int64, error) 
 // Get opens a blob.
 func (f files) Get(_ context.Context, _ string, digest v1.Hash) (io.ReadCloser, error) {
 	return os.Open(f.path(digest))
+}
+
+// Put keeps a blob that was pushed.
+func (f files) Put(_ context.Context, _ string, digest v1.Hash, content io.ReadCloser) error {
+	defer content.Close()
+	file, err := renameio.NewPendingFile(f.path(digest))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Cleanup() }() // does nothing when it has its name
+	if _, err := io.Copy(file, content); err != nil {
+		return err
+	}
+	return file.CloseAtomicallyReplace()
 }
 
 // server answers late, and counts.
