@@ -47,7 +47,11 @@ func newUninstallCommand(g *globals) *cobra.Command {
 			}
 			defer release()
 			g.abandonJoins(command.Context(), p)
-			return install.Remove(command.Context(), p)
+			out := command.OutOrStdout()
+			if g.quiet {
+				out = io.Discard
+			}
+			return install.Remove(command.Context(), p, out)
 		},
 	}
 	command.Flags().BoolVar(&confirmed, "confirm", false, "do it")
