@@ -32,6 +32,8 @@ type Server struct {
 	log   *slog.Logger
 	store *store.Store
 	limit *limiter
+	// now is the clock that is shown to machines.
+	now func() time.Time
 
 	// hashing is held while a token's key is made, which takes memory.
 	hashing sync.Mutex
@@ -42,7 +44,7 @@ type Server struct {
 // NewServer returns the server of a master.
 func NewServer(p paths.Paths, n *node.Node, log *slog.Logger) *Server {
 	return &Server{
-		paths: p, node: n, log: log, store: store.New(p.Store()), limit: newLimiter(),
+		paths: p, node: n, log: log, store: store.New(p.Store()), limit: newLimiter(), now: time.Now,
 		open: (&kube.File{Path: p.KubernetesFile("admin.conf")}).Client,
 	}
 }
