@@ -38,7 +38,7 @@ func (a *agent) gossip(ctx context.Context) error {
 		role = member.Master
 	}
 	members := membership.New(membership.Options{
-		Cluster: a.node.Cluster, Address: a.node.Address, Role: role, Key: key, Log: a.log,
+		Cluster: a.node.Cluster, Address: a.node.Address, Role: role, Node: a.node.Name, Key: key, Log: a.log,
 		Peers: func() ([]netip.Addr, error) { return node.ReadMasters(a.paths) },
 	})
 	a.host.members.Store(members)

@@ -39,6 +39,7 @@ type work struct {
 var steps = map[Step]func(*work, context.Context) (any, error){
 	StepRenew:         func(*work, context.Context) (any, error) { return struct{}{}, nil },
 	StepSecrets:       (*work).secrets,
+	StepReplace:       (*work).replace,
 	StepCredentials:   (*work).credentials,
 	StepEnvironment:   (*work).environment,
 	StepConfiguration: (*work).configuration,
