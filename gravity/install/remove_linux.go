@@ -38,7 +38,7 @@ func RemoveContainer(ctx context.Context, p paths.Paths) error {
 	if err := unmountBelow(p.Root); err != nil {
 		return err
 	}
-	removeNetwork(p)
+	RemoveNetwork(p)
 	cleanFilters(ctx, p)
 	return errors.Join(removeCgroups(ctx), os.RemoveAll(paths.RuncRoot))
 }
@@ -117,9 +117,9 @@ var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134
 
 func unescape(path string) string { return escapes.Replace(path) }
 
-// removeNetwork removes the interfaces of pods and of the pod network, and the
+// RemoveNetwork removes the interfaces of pods and of the pod network, and the
 // routes to the pods of other nodes.
-func removeNetwork(p paths.Paths) {
+func RemoveNetwork(p paths.Paths) {
 	removeRoutes(p)
 	links, err := netlink.LinkList()
 	if err != nil {
