@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,9 +54,12 @@ func TestRecovery(t *testing.T) {
 	s := newSite(ctx, t)
 	parts := []part{{"losses", s.losses}}
 	others := []part{{"leader", s.leader}, {"package store", s.packageStore}, {"power", s.power}, {"replacement", s.replacement}}
-	if os.Getenv(allVariable) != "" {
+	switch wanted := os.Getenv(partVariable); {
+	case wanted != "":
+		parts = slices.DeleteFunc(append(parts, others...), func(p part) bool { return p.name != wanted })
+	case os.Getenv(allVariable) != "":
 		parts = append(parts, others...)
-	} else {
+	default:
 		parts = append(parts, others[s.random.IntN(len(others))])
 	}
 	for _, part := range parts {
