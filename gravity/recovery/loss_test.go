@@ -153,6 +153,9 @@ func (s *site) loss(ctx context.Context, lost int, w way) string {
 		}
 	}
 	running.Wait()
+	if gaps[0] > maxGap {
+		s.diagnoseLedger(ctx, witness, began)
+	}
 	if noticed > maxNotice && !starved() {
 		s.Errorf("%s: node-%d tells so after %.1f s", name, witness, noticed.Seconds())
 	}
@@ -161,6 +164,16 @@ func (s *site) loss(ctx context.Context, lost int, w way) string {
 		max(gaps[1], gaps[2]).Seconds(), gaps[3].Seconds(), gaps[0].Seconds(), noticed.Seconds(), back.Seconds())
 	s.Log(line)
 	return line
+}
+
+// diagnoseLedger prints what the application said since a time.
+func (s *site) diagnoseLedger(ctx context.Context, ask int, since time.Time) {
+	script := fmt.Sprintf(`kubectl get pods -n default -o wide
+for pod in $(kubectl get pods -n default -l app.kubernetes.io/name=ledger -o name); do
+	echo "--- $pod"; kubectl logs -n default "$pod" --since-time=%s --timestamps 2>&1 | cut -c1-300 | tail -n 60
+done`, since.UTC().Format(time.RFC3339))
+	text, err := s.run(ctx, ask, script)
+	fmt.Fprintf(s.Output(), "%s (%v)\n", text, err)
 }
 
 // starved tells whether this host has had so much to do lately that delays say
