@@ -21,19 +21,21 @@ func (a *agent) lead(ctx context.Context, history *health.History) error {
 		return nil
 	}
 	application := health.Application{Paths: a.paths, History: history, Log: a.log}
+	config := kube.File{Path: a.paths.KubernetesFile("admin.conf")}
 	follower := leader.Follower{
+		Client:  config.Client,
 		Masters: func() ([]netip.Addr, error) { return node.ReadMasters(a.paths) },
 		Check:   balancer.CheckReady,
 		Log:     a.log,
 	}
 	elector := leader.Elector{
-		Open:     func() (*kube.Client, error) { return kube.Open(a.paths.KubernetesFile("admin.conf")) },
+		Client:   config.Client,
 		Identity: a.node.Name,
 		Log:      a.log,
-		Lead: func(ctx context.Context, client *kube.Client) {
+		Lead: func(ctx context.Context) {
 			var leading sync.WaitGroup
 			leading.Go(func() { application.Run(ctx) })
-			leading.Go(func() { follower.Run(ctx, client) })
+			leading.Go(func() { follower.Run(ctx) })
 			leading.Wait()
 		},
 	}

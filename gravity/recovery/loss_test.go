@@ -58,9 +58,9 @@ func TestRecovery(t *testing.T) {
 	s := newSite(ctx, t)
 	parts := []part{{"losses", s.losses}}
 	others := []part{{"leader", s.leader}, {"package store", s.packageStore}, {"power", s.power}, {"replacement", s.replacement}}
-	switch wanted := os.Getenv(partVariable); {
+	switch wanted := os.Getenv(partsVariable); {
 	case wanted != "":
-		parts = slices.DeleteFunc(append(parts, others...), func(p part) bool { return p.name != wanted })
+		parts = slices.DeleteFunc(append(parts, others...), func(p part) bool { return !slices.Contains(strings.Split(wanted, ","), p.name) })
 	case os.Getenv(allVariable) != "":
 		parts = append(parts, others...)
 	default:

@@ -24,8 +24,8 @@ const (
 	// allVariable asks for all cases instead of a sample, seedVariable repeats a sample.
 	allVariable  = "GRAVITY_TEST_ALL"
 	seedVariable = "GRAVITY_TEST_SEED"
-	// partVariable names one part of the test to run.
-	partVariable = "GRAVITY_TEST_PART"
+	// partsVariable names the parts of the test to run, separated by commas.
+	partsVariable = "GRAVITY_TEST_PARTS"
 	// joinToken is the cluster's.
 	joinToken = "a-token-for-tests"
 	// patience bounds what has to come by itself, on a slow machine.
