@@ -46,30 +46,55 @@ func newUninstallCommand(g *globals) *cobra.Command {
 				return err
 			}
 			defer release()
-			g.abandonJoins(command.Context(), p)
 			out := command.OutOrStdout()
 			if g.quiet {
 				out = io.Discard
 			}
-			return install.Remove(command.Context(), p, out)
+			return g.removeAll(command, p, cli.FormatText, out)
 		},
 	}
 	command.Flags().BoolVar(&confirmed, "confirm", false, "do it")
 	return command
 }
 
-// abandonJoins tells masters that this machine does not join any more. That they
-// do not hear it is no matter: after some time they know.
-func (g *globals) abandonJoins(ctx context.Context, p paths.Paths) {
+// removeAll removes everything of Gravity from this machine and tells what it did. It
+// tells masters that the machine does not join any more if it was about to; if they do
+// not hear it, a person has to.
+func (g *globals) removeAll(command *cobra.Command, p paths.Paths, format cli.Format, out io.Writer) error {
+	ctx := command.Context()
+	ends, err := g.abandonJoins(ctx, p, g.log(command, format))
+	if removeErr := install.Remove(ctx, p, out); removeErr != nil {
+		return removeErr
+	}
+	for _, end := range ends {
+		err = errors.Join(err, end(ctx))
+	}
+	if err != nil {
+		name, _ := install.HostName()
+		g.warn(command, format, fmt.Sprintf("the cluster may still know this machine: if it does, run 'gravity remove %s --force' on a master: %v", name, err))
+	}
+	return nil
+}
+
+// abandonJoins gives unfinished joins up. What it returns ends them when nothing runs
+// here any more.
+func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, log operation.Logger) (ends []func(context.Context) error, failed error) {
 	ids, err := g.operations().List(ctx)
 	if err != nil {
-		return
+		return nil, nil //nolint:nilerr // they cannot be read
 	}
 	for _, id := range ids {
-		if found, err := g.operations().Read(ctx, id); err == nil && found.Active() {
-			_ = expand.Abandon(ctx, p, found.Plan)
+		found, err := g.operations().Read(ctx, id)
+		if err != nil || !found.Active() {
+			continue
+		}
+		end, err := expand.Abandon(ctx, p, found.Plan, log)
+		failed = errors.Join(failed, err)
+		if end != nil {
+			ends = append(ends, end)
 		}
 	}
+	return ends, failed
 }
 
 // hold takes all operations of this node, so that none is begun or executed until

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +23,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kernel"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -45,7 +48,7 @@ func removeContainer(ctx context.Context, p paths.Paths, tell func(string, ...an
 	if err := unmountBelow(p.Root); err != nil {
 		return err
 	}
-	if names := removeNetwork(); len(names) > 0 {
+	if names := removeNetwork(p); len(names) > 0 {
 		tell("removed the network interfaces %s", strings.Join(names, ", "))
 	}
 	cleanFilters(ctx, p)
@@ -155,9 +158,11 @@ var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134
 
 func unescape(path string) string { return escapes.Replace(path) }
 
-// removeNetwork removes the interfaces of pods and of the pod network, and
-// returns the names of those of the pod network.
-func removeNetwork() (names []string) {
+// removeNetwork removes the interfaces of pods and of the pod network, and the
+// routes to the pods of other nodes. It returns the names of the pod network's
+// interfaces.
+func removeNetwork(p paths.Paths) (names []string) {
+	removeRoutes(p)
 	links, err := netlink.LinkList()
 	if err != nil {
 		return nil
@@ -179,6 +184,34 @@ func removeNetwork() (names []string) {
 		}
 	}
 	return names
+}
+
+// removeRoutes removes the routes that flannel makes where no interface of its own
+// leads to other nodes (host-gw).
+func removeRoutes(p paths.Paths) {
+	n, err := node.Read(p)
+	if err != nil || !n.PodNetwork.IsValid() {
+		return
+	}
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return
+	}
+	for i := range routes {
+		if route := &routes[i]; route.Gw != nil && leadsInto(n.PodNetwork, route.Dst) {
+			_ = netlink.RouteDel(route) // it may have gone with its interface
+		}
+	}
+}
+
+// leadsInto tells whether a route is to a part of a network.
+func leadsInto(network netip.Prefix, destination *net.IPNet) bool {
+	if destination == nil {
+		return false
+	}
+	address, ok := netip.AddrFromSlice(destination.IP)
+	bits, _ := destination.Mask.Size()
+	return ok && network.Contains(address.Unmap()) && bits >= network.Bits()
 }
 
 // cleanFilters removes the packet filters of kube-proxy, flannel, the kubelet
