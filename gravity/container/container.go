@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -133,6 +134,16 @@ func (c *Container) arguments(tty bool, args []string) []string {
 func (c *Container) Running() bool {
 	output, err := exec.Command(c.paths.Tool("runc"), "--root", paths.RuncRoot, "state", Name).Output()
 	return err == nil && bytes.Contains(output, []byte(`"status": "running"`))
+}
+
+// Life tells one life of the container from another: it changes when the container
+// starts, and is empty while there is none.
+func (c *Container) Life() string {
+	info, err := os.Stat(filepath.Join(paths.RuncRoot, Name, "state.json"))
+	if err != nil {
+		return ""
+	}
+	return info.ModTime().Format(time.RFC3339Nano)
 }
 
 // tail keeps what a program wrote, up to a limit.

@@ -30,6 +30,11 @@ func (k *joinKubernetes) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if k.settings.Node.Master {
+		if err := k.ask(ctx, bootstrap.StepReplace, nil); err != nil {
+			return err
+		}
+	}
 	if _, err := os.Stat(k.paths.KubernetesFile("pki", "ca.key")); err != nil && k.settings.Node.Master {
 		if err := k.secrets(ctx); err != nil { // a rollback has removed them
 			return err
@@ -48,6 +53,11 @@ func (k *joinKubernetes) Execute(ctx context.Context) error {
 	if config.Environment, err = node.ReadEnvironment(k.paths); err != nil {
 		return err
 	}
+	var given bootstrap.Configuration
+	if err := k.ask(ctx, bootstrap.StepConfiguration, &given); err != nil {
+		return err
+	}
+	config.Kubelet = given.Kubelet
 	forget := func(ctx context.Context) error { return k.ask(ctx, bootstrap.StepForget, nil) }
 	return errors.Join(kubeadm.Join(ctx, k.paths, k.container, config, s.Node.Master, &credentials, forget, log), log.Close())
 }
@@ -87,6 +97,9 @@ func (w *wait) Done(context.Context) (bool, error) { return false, nil }
 
 func (w *wait) Execute(ctx context.Context) error {
 	if err := w.askWithin(ctx, readyTimeout, bootstrap.StepReady, nil); err != nil {
+		return err
+	}
+	if err := kubeadm.Registered(w.paths); err != nil {
 		return err
 	}
 	if !w.settings.Node.Master {

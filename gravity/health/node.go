@@ -19,6 +19,7 @@ const (
 	Kubelet           = "kubelet"
 	Containerd        = "containerd"
 	Registry          = "registry"
+	PackageStore      = "package-store"
 	Etcd              = "etcd-healthz"
 	Systemd           = "systemd"
 	Forwarding        = "ip-forward"
@@ -29,6 +30,9 @@ const (
 	SystemPods        = "system-pods"
 	DNS               = "dns"
 	Certificates      = "certificates"
+	Identity          = "identity"
+	HostName          = "host-name"
+	Clock             = "clock"
 )
 
 // Checkers lists what is checked on a node: Kubernetes first, since whoever
@@ -36,7 +40,8 @@ const (
 func Checkers(p paths.Paths, n *node.Node) []Checker {
 	inside := inside{container.New(p)}
 	cluster := cluster{paths: p, node: n}
-	var checkers []Checker
+	// What explains all others comes first.
+	checkers := []Checker{{Identity, identity(p, n)}, {HostName, hostName(n)}}
 	if n.Master {
 		checkers = append(checkers,
 			Checker{APIServer, apiServer(p, n)},
@@ -44,6 +49,7 @@ func Checkers(p paths.Paths, n *node.Node) []Checker {
 			Checker{ControllerManager, component("https://127.0.0.1:10257/healthz")},
 			Checker{Etcd, component("http://127.0.0.1:2381/readyz")},
 			Checker{Registry, registry(p)},
+			Checker{PackageStore, packageStore(p.StoreState())},
 		)
 	}
 	checkers = append(checkers,
@@ -63,6 +69,7 @@ func Checkers(p paths.Paths, n *node.Node) []Checker {
 	return append(checkers,
 		Checker{Inotify, inotify{folder: p.Root, limits: "/proc/sys/fs/inotify"}.check},
 		Checker{DiskSpace, func(context.Context) (string, error) { return diskSpace(p.Root) }},
+		Checker{Clock, sinceStart.check},
 		Checker{Certificates, certificates{files: certificateFiles(p)}.check},
 	)
 }

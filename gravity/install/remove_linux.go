@@ -159,8 +159,8 @@ var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134
 func unescape(path string) string { return escapes.Replace(path) }
 
 // removeNetwork removes the interfaces of pods and of the pod network, and the
-// routes to the pods of other nodes. It returns the names of the pod network's
-// interfaces.
+// routes to the pods of other nodes. It returns the names of the interfaces of the
+// pod network.
 func removeNetwork(p paths.Paths) (names []string) {
 	removeRoutes(p)
 	links, err := netlink.LinkList()

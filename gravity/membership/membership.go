@@ -30,15 +30,18 @@ const KeySize = 32
 const (
 	TagAddress = "publicip"
 	TagRole    = "role"
+	TagNode    = "nodename"
 )
 
 // Options describe a member. All but Log are required.
 type Options struct {
 	// Cluster is the cluster's name.
 	Cluster string
-	// Address is how others reach this node, Role is master or node.
+	// Address is how others reach this node, Role is master or node, and Node its
+	// name in Kubernetes, or empty.
 	Address netip.Addr
 	Role    string
+	Node    string
 	// Key is the cluster's, KeySize bytes.
 	Key []byte
 	// Peers returns addresses of nodes that may be members, masters for example.
@@ -66,7 +69,7 @@ type Member struct {
 	Address netip.AddrPort
 	// Status is alive, leaving, left or failed.
 	Status string
-	// Tags are TagAddress and TagRole.
+	// Tags are TagAddress, TagRole and, if it is known, TagNode.
 	Tags map[string]string
 }
 
@@ -226,6 +229,9 @@ func (o *Options) config() (*serf.Config, error) {
 	config.Init()
 	config.NodeName = NameOf(o.Address, o.Cluster)
 	config.Tags = map[string]string{TagAddress: o.Address.String(), TagRole: o.Role}
+	if o.Node != "" {
+		config.Tags[TagNode] = o.Node
+	}
 	config.ReconnectTimeout, config.TombstoneTimeout = tombstones, tombstones
 	config.BroadcastTimeout, config.LeavePropagateDelay = leaveTimeout, time.Second
 	// A machine that was installed anew has the name of the one before.
