@@ -15,12 +15,13 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/upkeep"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 func newSystemCommand(g *globals) *cobra.Command {
 	command := &cobra.Command{Use: "system", Short: "Change what Gravity is on this machine"}
-	command.AddCommand(newUninstallCommand(g), newPrepareCommand(g))
+	command.AddCommand(newUninstallCommand(g), newPrepareCommand(g), newFitCommand(g), newRegisterCommand(g))
 	return command
 }
 
@@ -50,19 +51,18 @@ func newUninstallCommand(g *globals) *cobra.Command {
 			if g.quiet {
 				out = io.Discard
 			}
-			return g.removeAll(command, p, cli.FormatText, out)
+			return g.removeAll(command.Context(), p, out, g.log(command, cli.FormatText))
 		},
 	}
 	command.Flags().BoolVar(&confirmed, "confirm", false, "do it")
 	return command
 }
 
-// removeAll removes everything of Gravity from this machine and tells what it did. It
-// tells masters that the machine does not join any more if it was about to; if they do
-// not hear it, a person has to.
-func (g *globals) removeAll(command *cobra.Command, p paths.Paths, format cli.Format, out io.Writer) error {
-	ctx := command.Context()
-	ends, err := g.abandonJoins(ctx, p, g.log(command, format))
+// removeAll removes everything of Gravity from this machine, says so to out, and tells
+// masters that it does not join any more if it was about to. If they do not hear it,
+// they are said to be told by a person.
+func (g *globals) removeAll(ctx context.Context, p paths.Paths, out io.Writer, log logger) error {
+	ends, err := g.abandonJoins(ctx, p, log)
 	if removeErr := install.Remove(ctx, p, out); removeErr != nil {
 		return removeErr
 	}
@@ -71,14 +71,14 @@ func (g *globals) removeAll(command *cobra.Command, p paths.Paths, format cli.Fo
 	}
 	if err != nil {
 		name, _ := install.HostName()
-		g.warn(command, format, fmt.Sprintf("the cluster may still know this machine: if it does, run 'gravity remove %s --force' on a master: %v", name, err))
+		log.Warn("the cluster may still know this machine; if it does, remove it on a master", "command", "gravity remove "+name+" --force", "error", err)
 	}
 	return nil
 }
 
 // abandonJoins gives unfinished joins up. What it returns ends them when nothing runs
 // here any more.
-func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, log operation.Logger) (ends []func(context.Context) error, failed error) {
+func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, log logger) (ends []func(context.Context) error, failed error) {
 	ids, err := g.operations().List(ctx)
 	if err != nil {
 		return nil, nil //nolint:nilerr // they cannot be read
@@ -156,7 +156,60 @@ func newPrepareCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkIdentity(p, n); err != nil {
+				return err // where systemd knows no ExecCondition
+			}
 			return container.New(p).Prepare(n)
+		},
+	}
+}
+
+// newFitCommand is what the master container's unit asks whether it may start. If
+// not, systemd skips the unit, and does not try again by itself: the agent does.
+func newFitCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:    "fit",
+		Short:  "Tell whether this machine is still the node that it was",
+		Hidden: true,
+		RunE: func(*cobra.Command, []string) error {
+			p, err := paths.New(g.stateDir)
+			if err != nil {
+				return err
+			}
+			n, err := node.Read(p)
+			if err != nil {
+				return err
+			}
+			return checkIdentity(p, n)
+		},
+	}
+}
+
+func checkIdentity(p paths.Paths, n *node.Node) error {
+	machine, err := node.ThisMachine()
+	if err != nil {
+		return err
+	}
+	return n.CheckIdentity(p, machine)
+}
+
+// newRegisterCommand brings a Node back that was deleted by hand.
+func newRegisterCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "register",
+		Short: "Register this node in Kubernetes again, after its Node object was deleted by hand",
+		Long: "Register this node in Kubernetes again, after its Node object was deleted by hand. Nodes do not do that by\n" +
+			"themselves. A node that was removed from the cluster is refused: it has to leave and to join.",
+		RunE: func(command *cobra.Command, _ []string) error {
+			p, err := paths.New(g.stateDir)
+			if err != nil {
+				return err
+			}
+			n, err := node.Read(p)
+			if err != nil {
+				return needsRoot(err)
+			}
+			return upkeep.Register(command.Context(), p, n)
 		},
 	}
 }
