@@ -1,6 +1,7 @@
 package install
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -82,7 +83,7 @@ func TestRemoveRefuses(t *testing.T) {
 	if err := os.WriteFile(precious, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Remove(t.Context(), paths.Paths{Root: folder}); err == nil {
+	if err := Remove(t.Context(), paths.Paths{Root: folder}, io.Discard); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(precious); err != nil {

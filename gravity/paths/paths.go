@@ -187,6 +187,9 @@ func (p Paths) StoreState() string { return p.join("agent", "store.json") }
 // History is the file with the history of the node's health.
 func (p Paths) History() string { return p.join("agent", "history.jsonl") }
 
+// KernelSettings is the file with what the kernel had set before Gravity.
+func (p Paths) KernelSettings() string { return p.join("agent", "kernel.json") }
+
 // Used tells whether Gravity uses the state folder, whatever else is in it:
 // operations come first and go last.
 func (p Paths) Used() bool {
