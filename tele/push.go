@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -183,8 +185,10 @@ func printPulled(command *cobra.Command, flags *pullFlags, pulled *report.Pull) 
 func checkPulled(path string, overwrite bool) error {
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
 	case err != nil:
-		return nil // what else is wrong, writing finds
+		return fmt.Errorf("write %s: %w", path, err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("write %s: it is no file", path)
 	case !overwrite:

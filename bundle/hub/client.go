@@ -151,16 +151,16 @@ func (c *client) url(format string, values ...any) *url.URL {
 }
 
 // sameHost reads an address that the registry gave, which must be its own.
-func (c *client) sameHost(response *http.Response, text string) (*url.URL, error) {
-	given, err := response.Request.URL.Parse(text)
+func (c *client) sameHost(asked *url.URL, text string) (*url.URL, error) {
+	given, err := asked.Parse(text)
 	if err != nil || text == "" {
 		return nil, fmt.Errorf("the registry sends requests to %.200q, which is no address", text)
 	}
-	if given.Host != response.Request.URL.Host || given.User != nil {
+	if given.Host != asked.Host || given.User != nil {
 		return nil, fmt.Errorf("the registry %s sends requests to another host: %s", c.registry.RegistryStr(), given.Host)
 	}
 	// Registries behind a proxy may think that they speak HTTP.
-	given.Scheme = response.Request.URL.Scheme
+	given.Scheme = asked.Scheme
 	return given, nil
 }
 
@@ -196,21 +196,30 @@ func (c *client) once(ctx context.Context, call call, wanted ...int) (*http.Resp
 	return response, nil
 }
 
+// answered is an answer that was read.
+type answered struct {
+	status int
+	header http.Header
+	// asked is the address that gave it.
+	asked *url.URL
+}
+
 // do sends a request that has no body, or a small one, until it succeeds, and
 // returns what came, up to a limit in bytes.
-func (c *client) do(ctx context.Context, call call, content []byte, limit int64, wanted ...int) (*http.Response, []byte, error) {
-	var response *http.Response
+func (c *client) do(ctx context.Context, call call, content []byte, limit int64, wanted ...int) (answered, []byte, error) {
+	var got answered
 	var answer []byte
 	err := c.connection.options.Retry.Do(ctx, func() error {
 		call.body, call.length = http.NoBody, int64(len(content))
 		if len(content) > 0 {
 			call.body = bytes.NewReader(content)
 		}
-		var err error
-		if response, err = c.once(ctx, call, wanted...); err != nil {
+		response, err := c.once(ctx, call, wanted...)
+		if err != nil {
 			return err
 		}
 		defer response.Body.Close()
+		got = answered{response.StatusCode, response.Header, response.Request.URL}
 		if answer, err = io.ReadAll(io.LimitReader(response.Body, limit+1)); err != nil {
 			return pull.OfConnection(err)
 		}
@@ -219,7 +228,7 @@ func (c *client) do(ctx context.Context, call call, content []byte, limit int64,
 		}
 		return nil
 	})
-	return response, answer, err
+	return got, answer, err
 }
 
 // status is that of an answer that was refused, or 0.

@@ -145,7 +145,7 @@ func (d *distribution) start(t *testing.T) {
 	d.stop = func() {
 		cancel()
 		if ended != nil {
-			<-ended
+			_ = <-ended // it was killed
 			ended = nil
 		}
 	}

@@ -76,7 +76,7 @@ func (m maker) json(mediaType types.MediaType, value any) v1.Descriptor {
 
 // shop is a bundle of four megabytes with everything that one can have: a sparse
 // image, a complete one of two platforms, layers that images share.
-func shop(version string, more ...bundle.Image) bundle.Contents {
+func shop(version string) bundle.Contents {
 	m := maker{bundle.Memory{}, rand.NewChaCha8([32]byte{7})}
 	base := m.layer(3 << 20)
 	amd, arm := m.image(base, m.layer(5000)), m.image(m.layer(3))
@@ -92,10 +92,10 @@ func shop(version string, more ...bundle.Image) bundle.Contents {
 	return bundle.Contents{
 		Name: "Shop", Version: version, Platform: v1.Platform{OS: "linux", Architecture: "amd64"},
 		Manifest: []byte("apiVersion: bundle.gravitational.io/v2\nkind: Bundle\nmetadata:\n  name: Shop\n  resourceVersion: " + version + "\n"),
-		Images: append([]bundle.Image{
+		Images: []bundle.Image{
 			{Reference: "quay.example/team/web:2.0", Descriptor: m.index("", amd, arm)},
 			{Reference: "docker.io/library/sparse:1", Descriptor: m.index("", here, absent), Present: []v1.Hash{here.Digest}},
-		}, more...),
+		},
 		Resources: &resources, Runtimes: []bundle.Runtime{{Version: "1.37.2", Descriptor: kube}},
 		SBOM: &sbom, Gravity: &program, Source: m,
 	}

@@ -33,14 +33,13 @@ type cutting struct {
 func startCutting(t *testing.T, address string) *cutting {
 	t.Helper()
 	c := &cutting{}
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) {
-		direct(r)
-		if r.Method == http.MethodPatch {
-			r.Body = &cutBody{ReadCloser: r.Body, of: c}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: address})
+		r.Out.Host = r.In.Host
+		if r.Out.Method == http.MethodPatch {
+			r.Out.Body = &cutBody{ReadCloser: r.Out.Body, of: c}
 		}
-	}
+	}}
 	transport := &http.Transport{}
 	proxy.Transport = transport
 	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }

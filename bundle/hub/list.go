@@ -129,11 +129,11 @@ func (c *client) pages(ctx context.Context, address *url.URL, parse func([]byte)
 		if all = append(all, page...); len(all) > maxListed {
 			break
 		}
-		next := nextPage(response.Header.Get("Link"))
+		next := nextPage(response.header.Get("Link"))
 		if next == "" {
 			return all, nil
 		}
-		if address, err = c.sameHost(response, next); err != nil {
+		if address, err = c.sameHost(response.asked, next); err != nil {
 			return nil, err
 		}
 	}

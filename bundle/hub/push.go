@@ -155,10 +155,10 @@ func (p *pushing) head(ctx context.Context, identifier string) (string, error) {
 	response, _, err := p.do(ctx, call{
 		method: http.MethodHead, address: p.manifestURL(identifier), header: map[string]string{"Accept": accepted},
 	}, nil, 0, http.StatusOK, http.StatusNotFound)
-	if err != nil || response.StatusCode == http.StatusNotFound {
+	if err != nil || response.status == http.StatusNotFound {
 		return "", err
 	}
-	if digest := response.Header.Get("Docker-Content-Digest"); digest != "" {
+	if digest := response.header.Get("Docker-Content-Digest"); digest != "" {
 		return digest, nil
 	}
 	return "unknown", nil
@@ -277,7 +277,7 @@ func (p *pushing) sendBlob(ctx context.Context, blob v1.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	if response.StatusCode == http.StatusOK {
+	if response.status == http.StatusOK {
 		p.reused.Add(blob.Size)
 		p.connection.progress(blob.Size, 0)
 		return nil
@@ -333,7 +333,7 @@ func (p *pushing) put(ctx context.Context, identifier string, descriptor v1.Desc
 		return cli.WithHint(fmt.Errorf("manifest %s: %w", descriptor.Digest, err),
 			"if the hub has lost something that it had, --force sends all of the bundle again")
 	}
-	if digest := response.Header.Get("Docker-Content-Digest"); digest != "" && digest != descriptor.Digest.String() {
+	if digest := response.header.Get("Docker-Content-Digest"); digest != "" && digest != descriptor.Digest.String() {
 		return fmt.Errorf("manifest %s: the registry changed it to %s", descriptor.Digest, digest)
 	}
 	return nil

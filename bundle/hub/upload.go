@@ -122,7 +122,7 @@ func (u *upload) begin(ctx context.Context) (mounted bool, err error) {
 
 // move notes where the upload goes on.
 func (u *upload) move(response *http.Response) error {
-	location, err := u.sameHost(response, response.Header.Get("Location"))
+	location, err := u.sameHost(response.Request.URL, response.Header.Get("Location"))
 	if err != nil {
 		return err
 	}
