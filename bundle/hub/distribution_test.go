@@ -140,14 +140,15 @@ func (d *distribution) start(t *testing.T) {
 		cancel()
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
+	var waited error
+	ended := make(chan struct{})
+	go func() {
+		waited = command.Wait()
+		close(ended)
+	}()
 	d.stop = func() {
 		cancel()
-		if ended != nil {
-			_ = <-ended // it was killed
-			ended = nil
-		}
+		<-ended
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for {
@@ -160,9 +161,8 @@ func (d *distribution) start(t *testing.T) {
 			return
 		}
 		select {
-		case err := <-ended:
-			ended = nil
-			t.Fatalf("the registry ended: %v\n%s", err, log.String())
+		case <-ended:
+			t.Fatalf("the registry ended: %v\n%s", waited, log.String())
 		case <-t.Context().Done():
 			t.Fatal(t.Context().Err())
 		case <-time.After(20 * time.Millisecond):
