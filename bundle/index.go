@@ -80,8 +80,21 @@ type Runtime struct {
 	// Embedded tells a step of upgrades from the target, of which a bundle has
 	// one.
 	Embedded bool
-	// Descriptor is that of the runtime's artifact index.
+	// Descriptor is that of the runtime's artifact index. What it lists can be
+	// opened, whether it is in the bundle or restored.
 	Descriptor v1.Descriptor
+	// Packed is the artifact by which the bundle has the runtime, if that is not
+	// its index: see Pack. Original is then the digest of the index before.
+	Packed   *v1.Descriptor
+	Original v1.Hash
+}
+
+// stored is the descriptor of what the bundle has.
+func (r Runtime) stored() v1.Descriptor {
+	if r.Packed != nil {
+		return *r.Packed
+	}
+	return r.Descriptor
 }
 
 // Entry describes an entry of a bundle other than a blob.
@@ -152,7 +165,10 @@ func (x *Index) encode() ([]byte, error) {
 		if listed.Embedded {
 			more[AnnotationEmbedded] = "true"
 		}
-		manifests = append(manifests, describe(listed.Descriptor, RoleRuntime, runtime.Reference(listed.Version), more))
+		if listed.Packed != nil {
+			more[AnnotationIndex], more[AnnotationOriginal] = placeOf(listed.Descriptor), listed.Original.String()
+		}
+		manifests = append(manifests, describe(listed.stored(), RoleRuntime, runtime.Reference(listed.Version), more))
 	}
 	if x.SBOM != nil {
 		manifests = append(manifests, describe(*x.SBOM, runtime.RoleSBOM, reference("sbom", x.Name, x.Version), nil))
@@ -271,18 +287,7 @@ func (x *Index) add(name string, descriptor v1.Descriptor) error {
 		}
 		x.Images = append(x.Images, Image{Reference: name, Descriptor: descriptor, Present: present})
 	case RoleRuntime:
-		listed := Runtime{
-			Version:    descriptor.Annotations[runtime.AnnotationVersion],
-			Embedded:   descriptor.Annotations[AnnotationEmbedded] == "true",
-			Descriptor: descriptor,
-		}
-		if name != runtime.Reference(listed.Version) {
-			return fmt.Errorf("is not runtime %q", listed.Version)
-		}
-		if !listed.Embedded && len(x.Runtimes) > 0 {
-			return errors.New("the target runtime is listed twice, or behind an embedded one")
-		}
-		x.Runtimes = append(x.Runtimes, listed)
+		return x.addRuntime(name, descriptor)
 	case runtime.RoleSBOM:
 		if x.SBOM != nil {
 			return errors.New("the bill of materials is listed twice")
@@ -291,6 +296,36 @@ func (x *Index) add(name string, descriptor v1.Descriptor) error {
 	default:
 		return fmt.Errorf("role %q is unknown", role)
 	}
+	return nil
+}
+
+func (x *Index) addRuntime(name string, descriptor v1.Descriptor) error {
+	listed := Runtime{
+		Version:    descriptor.Annotations[runtime.AnnotationVersion],
+		Embedded:   descriptor.Annotations[AnnotationEmbedded] == "true",
+		Descriptor: descriptor,
+	}
+	if name != runtime.Reference(listed.Version) {
+		return fmt.Errorf("is not runtime %q", listed.Version)
+	}
+	if !listed.Embedded && len(x.Runtimes) > 0 {
+		return errors.New("the target runtime is listed twice, or behind an embedded one")
+	}
+	if place, ok := descriptor.Annotations[AnnotationIndex]; ok {
+		if !descriptor.MediaType.IsImage() || descriptor.ArtifactType != PackedArtifactType {
+			return errors.New("has the marks of a packed runtime, and is none")
+		}
+		listed.Packed = &descriptor
+		var err error
+		if listed.Descriptor, err = parsePlace(place); err != nil {
+			return fmt.Errorf("its index: %w", err)
+		}
+		listed.Descriptor.MediaType, listed.Descriptor.ArtifactType = types.OCIImageIndex, runtime.ArtifactType
+		if listed.Original, err = parseHash(descriptor.Annotations[AnnotationOriginal]); err != nil {
+			return fmt.Errorf("its original: %w", err)
+		}
+	}
+	x.Runtimes = append(x.Runtimes, listed)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -23,6 +24,8 @@ type Bundle struct {
 	sizes  map[v1.Hash]int64
 	// rawTable is blobs.txt.
 	rawTable []byte
+	// deltas reads, once, which layers are stored as deltas.
+	deltas func() (deltas, error)
 }
 
 // store is where the entries of a bundle lie.
@@ -95,6 +98,7 @@ func OpenReaderAt(reader io.ReaderAt, size int64) (*Bundle, error) {
 // load reads what a bundle needs to answer. It closes the store on an error.
 func load(store store) (*Bundle, error) {
 	bundle := &Bundle{store: store}
+	bundle.deltas = sync.OnceValues(bundle.readDeltas)
 	if err := bundle.load(); err != nil {
 		return nil, errors.Join(err, store.close())
 	}
@@ -246,16 +250,6 @@ func (b *Bundle) Blob(digest v1.Hash) (*Blob, error) {
 		return nil, fmt.Errorf("bundle: blob %s: has %d bytes instead of %d", digest, blob.Size(), size)
 	}
 	return blob, nil
-}
-
-// Open opens a blob, so that a bundle is a BlobSource. Reading it to the end
-// fails if it is not what its digest says.
-func (b *Bundle) Open(_ context.Context, digest v1.Hash) (io.ReadCloser, error) {
-	blob, err := b.Blob(digest)
-	if err != nil {
-		return nil, err
-	}
-	return verified{newChecked(blob, "blob "+digest.String(), digest)}, nil
 }
 
 // ReadManifest reads and checks a blob of a few megabytes at most: a manifest,

@@ -50,6 +50,8 @@ type Report struct {
 	// Entries, Blobs and Bytes count what was read.
 	Entries, Blobs int
 	Bytes          int64
+	// Restored is how many bytes deltas gave.
+	Restored int64
 	// Problems are sorted by entry; none means that the bundle is complete and
 	// nothing in it has changed since it was written.
 	Problems []Problem
@@ -143,7 +145,7 @@ func (v *verification) run(ctx context.Context, options Options) error {
 	if known {
 		v.compareBlobs()
 	}
-	return nil
+	return v.restoreAll(ctx)
 }
 
 // findBlobs walks from index.json to all blobs. It tells whether it knows them

@@ -28,7 +28,7 @@ func (x *Index) roots() []root {
 		roots = append(roots, root{owner: "image " + image.Reference, descriptor: image.Descriptor, present: image.Present})
 	}
 	for _, listed := range x.Runtimes {
-		roots = append(roots, root{owner: "runtime " + listed.Version, descriptor: listed.Descriptor})
+		roots = append(roots, root{owner: "runtime " + listed.Version, descriptor: listed.stored()})
 	}
 	if x.SBOM != nil {
 		roots = append(roots, root{owner: "bill of materials", descriptor: *x.SBOM})
@@ -75,6 +75,11 @@ func isManifest(descriptor v1.Descriptor) bool {
 	return descriptor.MediaType.IsImage() || descriptor.MediaType.IsIndex()
 }
 
+// isSmall tells blobs that are read to understand a bundle.
+func isSmall(descriptor v1.Descriptor) bool {
+	return isManifest(descriptor) || descriptor.MediaType == PackedMediaType
+}
+
 // walk finds the blobs below roots. Manifests are read from the source and
 // checked; other blobs are not read. With tolerant, the walk goes on behind a
 // manifest that cannot be read, and errors are handed to it; without, the first
@@ -117,7 +122,7 @@ func (v *visit) descend(ctx context.Context, descriptor v1.Descriptor, present [
 	if depth > maxDepth {
 		return fmt.Errorf("blob %s: indexes lie more than %d deep", descriptor.Digest, maxDepth)
 	}
-	if err := v.add(descriptor, isManifest(descriptor)); err != nil {
+	if err := v.add(descriptor, isSmall(descriptor)); err != nil {
 		return err
 	}
 	v.size += descriptor.Size
