@@ -259,7 +259,7 @@ func (x *Index) database(blobs graph) database.Contents {
 			// The label of the original, by which upgrades find their steps.
 			named.Labels = map[string]string{"intermediate-upgrade": listed.Version}
 		}
-		add(named, listed.stored())
+		add(named, listed.Stored())
 	}
 	if x.SBOM != nil {
 		add(database.Package{Name: reference("sbom", x.Name, x.Version), Type: runtime.RoleSBOM}, *x.SBOM)

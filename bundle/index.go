@@ -89,8 +89,9 @@ type Runtime struct {
 	Original v1.Hash
 }
 
-// stored is the descriptor of what the bundle has.
-func (r Runtime) stored() v1.Descriptor {
+// Stored is the descriptor of what the bundle has: its index, or the artifact of
+// a packed runtime.
+func (r Runtime) Stored() v1.Descriptor {
 	if r.Packed != nil {
 		return *r.Packed
 	}
@@ -168,7 +169,7 @@ func (x *Index) encode() ([]byte, error) {
 		if listed.Packed != nil {
 			more[AnnotationIndex], more[AnnotationOriginal] = placeOf(listed.Descriptor), listed.Original.String()
 		}
-		manifests = append(manifests, describe(listed.stored(), RoleRuntime, runtime.Reference(listed.Version), more))
+		manifests = append(manifests, describe(listed.Stored(), RoleRuntime, runtime.Reference(listed.Version), more))
 	}
 	if x.SBOM != nil {
 		manifests = append(manifests, describe(*x.SBOM, runtime.RoleSBOM, reference("sbom", x.Name, x.Version), nil))

@@ -28,7 +28,7 @@ func (x *Index) roots() []root {
 		roots = append(roots, root{owner: "image " + image.Reference, descriptor: image.Descriptor, present: image.Present})
 	}
 	for _, listed := range x.Runtimes {
-		roots = append(roots, root{owner: "runtime " + listed.Version, descriptor: listed.stored()})
+		roots = append(roots, root{owner: "runtime " + listed.Version, descriptor: listed.Stored()})
 	}
 	if x.SBOM != nil {
 		roots = append(roots, root{owner: "bill of materials", descriptor: *x.SBOM})

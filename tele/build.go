@@ -48,6 +48,7 @@ share; what was interrupted is continued. The same application gives the same
 bytes. The file appears under its name only when it is complete.`,
 		Example: `  tele build ./shop -o shop.tar
   tele build shop/app.yaml --version=1.2.3 --set-image=registry.example.com/shop:1.2.3
+  tele build ./shop --upgrade-via=1.36.3
   tele build ./shop --dry-run`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -65,6 +66,8 @@ bytes. The file appears under its name only when it is complete.`,
 		"or docker-daemon:[SOCKET]; repeatable")
 	set.StringVar(&flags.gravity, "gravity", "", "the `FILE` of the program gravity (default beside tele)")
 	set.StringVar(&flags.stateDir, "state-dir", "", "the `FOLDER` of the cache, which several builds may share")
+	set.StringArrayVar(&flags.upgradeVia, "upgrade-via", nil, "embed this LTS `VERSION` of Kubernetes, so that clusters of older ones can be\n"+
+		"upgraded directly; repeatable, each adds up to 30 MB")
 	set.BoolVar(&flags.packages, "sbom-packages", false, "list the distributions' packages inside images in the bill of materials,\n"+
 		"for which all layers are read once")
 	set.BoolVarP(&flags.quiet, "quiet", "q", false, "print only the digest of the bundle")

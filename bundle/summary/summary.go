@@ -141,7 +141,7 @@ func (s *summary) addContents(ctx context.Context, described *report.Bundle) err
 		return nil
 	}
 	for _, listed := range index.Runtimes {
-		if err := count("runtime "+listed.Version, listed.Descriptor, nil); err != nil {
+		if err := count("runtime "+listed.Version, listed.Stored(), nil); err != nil {
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (s *summary) addContents(ctx context.Context, described *report.Bundle) err
 	for i, listed := range index.Runtimes {
 		described.Runtimes = append(described.Runtimes, report.Runtime{
 			Version: listed.Version, Embedded: listed.Embedded, Digest: listed.Descriptor.Digest.String(),
-			Size: below[i].sum(), UniqueSize: s.unique(below[i]),
+			Size: below[i].sum(), UniqueSize: s.unique(below[i]), Packed: listed.Packed != nil,
 		})
 	}
 	all := sizes{}

@@ -52,6 +52,8 @@ type Runtime struct {
 	// Embedded tells a step of upgrades from the target.
 	Embedded bool   `json:"embedded"`
 	Digest   string `json:"digest"`
+	// Packed tells that layers are stored as deltas to those of other runtimes.
+	Packed bool `json:"packed"`
 	// Size is all that the runtime consists of, and UniqueSize what nothing else
 	// in the bundle has.
 	Size       int64 `json:"size"`
