@@ -126,6 +126,9 @@ type Index struct {
 	Runtimes []Runtime
 	// SBOM is the descriptor of the artifact with the bill of materials, or nil.
 	SBOM *v1.Descriptor
+	// Bases is the descriptor of the artifact that lists what the bundle lacks, or
+	// nil if it is complete.
+	Bases *v1.Descriptor
 	// Entries are all others but index.json, blobs.txt and the signature, by
 	// name.
 	Entries map[string]Entry
@@ -173,6 +176,9 @@ func (x *Index) encode() ([]byte, error) {
 	}
 	if x.SBOM != nil {
 		manifests = append(manifests, describe(*x.SBOM, runtime.RoleSBOM, reference("sbom", x.Name, x.Version), nil))
+	}
+	if x.Bases != nil {
+		manifests = append(manifests, describe(*x.Bases, RoleBases, reference("bases", x.Name, x.Version), nil))
 	}
 	content, err := json.MarshalIndent(v1.IndexManifest{
 		SchemaVersion: 2, MediaType: types.OCIImageIndex, ArtifactType: ArtifactType,
@@ -294,6 +300,11 @@ func (x *Index) add(name string, descriptor v1.Descriptor) error {
 			return errors.New("the bill of materials is listed twice")
 		}
 		x.SBOM = &descriptor
+	case RoleBases:
+		if x.Bases != nil {
+			return errors.New("the bases are listed twice")
+		}
+		x.Bases = &descriptor
 	default:
 		return fmt.Errorf("role %q is unknown", role)
 	}

@@ -26,6 +26,9 @@ type Bundle struct {
 	rawTable []byte
 	// deltas reads, once, which layers are stored as deltas.
 	deltas func() (deltas, error)
+	// bases reads, once, what the bundle lacks; source has it, or is nil.
+	bases  func() (*bases, error)
+	source BlobSource
 }
 
 // store is where the entries of a bundle lie.
@@ -99,6 +102,7 @@ func OpenReaderAt(reader io.ReaderAt, size int64) (*Bundle, error) {
 func load(store store) (*Bundle, error) {
 	bundle := &Bundle{store: store}
 	bundle.deltas = sync.OnceValues(bundle.readDeltas)
+	bundle.bases = sync.OnceValues(bundle.readBases)
 	if err := bundle.load(); err != nil {
 		return nil, errors.Join(err, store.close())
 	}

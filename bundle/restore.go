@@ -152,5 +152,27 @@ func (b *Bundle) Open(ctx context.Context, digest v1.Hash) (io.ReadCloser, error
 	if one, ok := known[digest]; ok {
 		return b.restore(ctx, one)
 	}
+	lacking, err := b.needed()
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	if one, ok := lacking[digest]; ok {
+		return b.fromBase(ctx, digest, one)
+	}
 	return nil, fmt.Errorf("bundle: blob %s: %w", digest, fs.ErrNotExist)
+}
+
+// fromBase opens a blob that the bundle lacks.
+func (b *Bundle) fromBase(ctx context.Context, digest v1.Hash, one neededBlob) (io.ReadCloser, error) {
+	if b.source == nil {
+		return nil, fmt.Errorf("bundle: %w", &MissingBaseError{*one.base, digest})
+	}
+	found, err := b.source.Open(ctx, digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("bundle: %w", &MissingBaseError{*one.base, digest})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bundle: of its base %s: %w", one.base, err)
+	}
+	return &restored{from: found, digest: digest, hasher: sha256.New(), closers: []io.Closer{found}}, nil
 }

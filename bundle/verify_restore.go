@@ -29,9 +29,15 @@ func (v *verification) restoreAll(ctx context.Context) error {
 		if v.spoiled(known, one) {
 			continue
 		}
-		if err := v.restore(ctx, one); err != nil {
+		err := v.restore(ctx, one)
+		if _, ok := errors.AsType[*MissingBaseError](err); ok {
+			v.report.Unchecked = true
+		} else if err != nil {
 			v.add(blobName(one.Blob.Digest.Hex), err)
 		}
+	}
+	if err := v.readBases(ctx); err != nil {
+		return err
 	}
 	if len(v.bad) > 0 {
 		return nil
@@ -97,6 +103,9 @@ func (v *verification) complete(ctx context.Context, listed Runtime, known delta
 	}
 	for digest, node := range found.nodes {
 		size, ok := v.bundle.sizes[digest]
+		if node := v.graph.nodes[digest]; !ok && node != nil && node.absent {
+			size, ok = node.size, true
+		}
 		if !ok {
 			var one Delta
 			one, ok = known[digest]
@@ -122,4 +131,72 @@ func (b *Bundle) Deltas() (map[v1.Hash]Delta, error) {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	return known, nil
+}
+
+// markLacking finds what only bases have. All that they are listed with must be
+// needed: as a layer, or to restore one. Nobody can tell if something is damaged
+// that tells what is needed.
+func (v *verification) markLacking(damaged []Problem) {
+	if v.bundle.index.Bases == nil {
+		return
+	}
+	lacking, err := v.bundle.needed()
+	if err != nil {
+		if len(damaged) == 0 {
+			v.add(blobName(v.bundle.index.Bases.Digest.Hex), err)
+		}
+		return
+	}
+	known, err := v.bundle.deltas()
+	if err != nil {
+		return // restoreAll tells it
+	}
+	outside := known.outside(v.graph)
+	for digest, blob := range lacking {
+		node := v.graph.nodes[digest]
+		v.report.Lacking++
+		v.report.LackingBytes += blob.size
+		switch {
+		case node != nil && !node.small && node.size == blob.size:
+			node.absent = true
+		case node == nil && (outside[digest] || len(damaged) > 0):
+		default:
+			v.add(blobName(v.bundle.index.Bases.Digest.Hex), fmt.Errorf("lists blob %s of base %s, which nothing needs so", digest, blob.base))
+		}
+	}
+}
+
+// readBases checks what the bundle lacks, where its bases are at hand.
+func (v *verification) readBases(ctx context.Context) error {
+	lacking, err := v.bundle.needed()
+	if err != nil {
+		return nil //nolint:nilerr // markLacking told it
+	}
+	for _, digest := range sortedHashes(lacking) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		err := v.readBase(ctx, digest, lacking[digest].size)
+		if _, ok := errors.AsType[*MissingBaseError](err); ok && v.bundle.source == nil {
+			v.report.Unchecked = true
+			return nil
+		}
+		if err != nil {
+			v.add(blobName(digest.Hex), err)
+		}
+	}
+	return nil
+}
+
+func (v *verification) readBase(ctx context.Context, digest v1.Hash, size int64) error {
+	blob, err := v.bundle.Open(ctx, digest)
+	if err != nil {
+		return err
+	}
+	defer blob.Close()
+	n, err := io.Copy(io.Discard, blob)
+	if err == nil && n != size {
+		err = fmt.Errorf("has %d bytes instead of %d", n, size)
+	}
+	return err
 }

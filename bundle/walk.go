@@ -33,6 +33,9 @@ func (x *Index) roots() []root {
 	if x.SBOM != nil {
 		roots = append(roots, root{owner: "bill of materials", descriptor: *x.SBOM})
 	}
+	if x.Bases != nil {
+		roots = append(roots, root{owner: RoleBases, descriptor: *x.Bases})
+	}
 	return roots
 }
 
@@ -42,6 +45,8 @@ type node struct {
 	// small tells manifests, indexes and configurations, which lie before the
 	// layers.
 	small bool
+	// absent tells what only a base has.
+	absent bool
 	// owner is the first root that needs it.
 	owner string
 }
@@ -77,7 +82,7 @@ func isManifest(descriptor v1.Descriptor) bool {
 
 // isSmall tells blobs that are read to understand a bundle.
 func isSmall(descriptor v1.Descriptor) bool {
-	return isManifest(descriptor) || descriptor.MediaType == PackedMediaType
+	return isManifest(descriptor) || descriptor.MediaType == PackedMediaType || descriptor.MediaType == BasesMediaType
 }
 
 // walk finds the blobs below roots. Manifests are read from the source and
@@ -224,8 +229,14 @@ func (v *visit) read(ctx context.Context, descriptor v1.Descriptor) (*manifest, 
 
 // readBlob reads a blob that must be small, and checks its digest.
 func readBlob(ctx context.Context, source BlobSource, digest v1.Hash, size int64) ([]byte, error) {
-	if size > MaxManifestSize {
-		return nil, fmt.Errorf("%d bytes, at most %d", size, MaxManifestSize)
+	return readLimited(ctx, source, digest, size, MaxManifestSize)
+}
+
+// readLimited reads a blob that has no more bytes than a limit, and checks its
+// digest.
+func readLimited(ctx context.Context, source BlobSource, digest v1.Hash, size, limit int64) ([]byte, error) {
+	if size > limit {
+		return nil, fmt.Errorf("%d bytes, at most %d", size, limit)
 	}
 	blob, err := source.Open(ctx, digest)
 	if err != nil {
@@ -250,6 +261,9 @@ func readBlob(ctx context.Context, source BlobSource, digest v1.Hash, size int64
 func (g graph) order() []tableRow {
 	rows := make([]tableRow, 0, len(g.nodes))
 	for digest, node := range g.nodes {
+		if node.absent {
+			continue
+		}
 		rows = append(rows, tableRow{hex: digest.Hex, size: node.size})
 	}
 	slices.SortFunc(rows, func(a, b tableRow) int {
