@@ -24,6 +24,7 @@ type buildFlags struct {
 
 	output, gravity, stateDir string
 	mirrors, imagesFrom       []string
+	bases                     []string
 	parallel                  int
 	allPlatforms              bool
 	overwrite, quiet, dryRun  bool
@@ -68,6 +69,8 @@ bytes. The file appears under its name only when it is complete.`,
 	set.StringVar(&flags.stateDir, "state-dir", "", "the `FOLDER` of the cache, which several builds may share")
 	set.StringArrayVar(&flags.upgradeVia, "upgrade-via", nil, "embed this LTS `VERSION` of Kubernetes, so that clusters of older ones can be\n"+
 		"upgraded directly; repeatable, each adds up to 30 MB")
+	set.StringArrayVar(&flags.bases, "base", nil, "leave out what this `BUNDLE` has, which the site has already; repeatable.\n"+
+		"Only where the base is can such a bundle be used")
 	set.BoolVar(&flags.packages, "sbom-packages", false, "list the distributions' packages inside images in the bill of materials,\n"+
 		"for which all layers are read once")
 	set.BoolVarP(&flags.quiet, "quiet", "q", false, "print only the digest of the bundle")
@@ -109,7 +112,7 @@ func runBuild(command *cobra.Command, flags *buildFlags, args []string) error {
 // options are what the flags say about the build.
 func (f *buildFlags) options() (build.Options, error) {
 	options := build.Options{
-		Output: f.output, Overwrite: f.overwrite, Gravity: f.gravity, StateDir: f.stateDir,
+		Output: f.output, Overwrite: f.overwrite, Bases: f.bases, Gravity: f.gravity, StateDir: f.stateDir,
 		Packages: f.packages,
 		Pull:     pull.Options{Parallel: f.parallel, AllPlatforms: f.allPlatforms, Insecure: f.insecure},
 	}

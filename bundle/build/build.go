@@ -23,6 +23,9 @@ import (
 type Options struct {
 	// Output is the path of the bundle; empty means NAME-VERSION.tar.
 	Output string
+	// Bases are paths of bundles that the site has: what layers they have is left
+	// out, and layers of the runtime are stored as deltas to theirs.
+	Bases []string
 	// Overwrite replaces a file that is there.
 	Overwrite bool
 	// Gravity is the path of the program that bundles with a runtime contain.
@@ -75,6 +78,8 @@ type builder struct {
 	// local are the images that come from named sources, remote those of which
 	// something came from a registry.
 	local, remote map[string]bool
+	// target is the runtime as it was built.
+	target []bundle.Runtime
 	// synced are the embedded runtimes that were told about.
 	synced map[string]bool
 }
@@ -113,6 +118,10 @@ func (a *Application) Build(ctx context.Context, options Options) (Result, error
 	b.contents = bundle.Contents{
 		Name: string(a.Manifest.Metadata.Name), Version: string(a.Manifest.Metadata.ResourceVersion),
 		Platform: a.source.Platform,
+	}
+	defer b.closeBases()
+	if err := b.openBases(); err != nil {
+		return Result{}, err
 	}
 	if err := b.run(ctx); err != nil {
 		return Result{}, err
@@ -223,11 +232,11 @@ func (b *builder) addRuntime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	target := []bundle.Runtime{{Version: b.Runtime, Descriptor: descriptor}}
-	b.contents.Runtimes = target
-	if len(b.Embedded) > 0 {
+	b.target = []bundle.Runtime{{Version: b.Runtime, Descriptor: descriptor}}
+	b.contents.Runtimes = b.target
+	if len(b.Embedded) > 0 || len(b.contents.Bases) > 0 {
 		err := b.mending(ctx, func() error {
-			b.contents.Runtimes = target
+			b.contents.Runtimes = b.target
 			return b.embed(ctx)
 		})
 		if err != nil {
@@ -335,7 +344,7 @@ func (b *builder) mending(ctx context.Context, do func() error) error {
 		mended[damaged.Digest] = true
 		b.steps.detail(fmt.Sprintf("Pulling again what is damaged in the cache: %s", damaged.Digest))
 		if b.deltas.drop(damaged.Digest) {
-			b.contents.Runtimes = b.contents.Runtimes[:1]
+			b.contents.Runtimes = b.target
 			if err := b.embed(ctx); err != nil {
 				return err
 			}

@@ -78,17 +78,22 @@ type embedding struct {
 func (b *builder) embed(ctx context.Context) error {
 	e := &embedding{builder: b, made: bundle.Memory{}, layers: map[string][]named{}, have: map[v1.Hash]bool{}}
 	b.sources = append(b.sources, e.made)
-	target := b.contents.Runtimes[0]
-	if err := e.addTarget(ctx, target); err != nil {
+	for _, base := range b.contents.Bases {
+		if err := e.addBase(ctx, base); err != nil {
+			return fmt.Errorf("base %s %s: %w", base.Index().Name, base.Index().Version, err)
+		}
+	}
+	target, err := e.pack(ctx, b.contents.Runtimes[0])
+	if err != nil {
 		return fmt.Errorf("runtime %s: %w", target.Version, err)
 	}
+	b.contents.Runtimes = []bundle.Runtime{target}
 	for _, version := range slices.Backward(b.Embedded) {
 		if !b.synced[version] {
 			b.synced[version] = true
 			b.steps.next("Syncing packages for " + version)
 		}
 		listed := bundle.Runtime{Version: version, Embedded: true}
-		var err error
 		if listed.Descriptor, err = b.fetch(ctx, version); err != nil {
 			return err
 		}
@@ -100,9 +105,18 @@ func (b *builder) embed(ctx context.Context) error {
 	return nil
 }
 
-func (e *embedding) addTarget(ctx context.Context, target bundle.Runtime) error {
-	return e.eachLayer(ctx, target.Descriptor, func(name string, layer v1.Descriptor, _ v1.Hash) error {
-		e.add(name, named{built: layer, stored: layer})
+// addBase adds the layers of a base's own runtime that it has as they were built:
+// the target's layers may be made of them.
+func (e *embedding) addBase(ctx context.Context, base *bundle.Bundle) error {
+	runtimes := base.Index().Runtimes
+	if len(runtimes) == 0 {
+		return nil
+	}
+	has := base.Blobs()
+	return e.eachLayer(ctx, runtimes[0].Descriptor, func(name string, layer v1.Descriptor, _ v1.Hash) error {
+		if _, ok := has[layer.Digest]; ok {
+			e.add(name, named{built: layer, stored: layer})
+		}
 		return nil
 	})
 }

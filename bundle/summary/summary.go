@@ -46,6 +46,9 @@ func (s *summary) of(ctx context.Context) (*report.Bundle, error) {
 		Blobs:   report.Blobs{Count: len(blobs), Size: sizes(blobs).sum()},
 		Entries: entries(s.bundle),
 	}
+	if err := addBases(s.bundle, described); err != nil {
+		return nil, err
+	}
 	if err := s.addManifest(described); err != nil {
 		return nil, err
 	}
@@ -58,6 +61,22 @@ func (s *summary) of(ctx context.Context) (*report.Bundle, error) {
 	}
 	described.SBOM, err = s.sbom(ctx)
 	return described, err
+}
+
+// addBases adds what the bundle lacks.
+func addBases(b *bundle.Bundle, described *report.Bundle) error {
+	bases, err := b.Bases()
+	if err != nil {
+		return err
+	}
+	described.Bases = []report.Base{}
+	for _, base := range bases {
+		described.Bases = append(described.Bases, report.Base{
+			Name: base.Name, Version: base.Version, Digest: base.Digest.String(),
+			Blobs: report.Blobs{Count: len(base.Blobs), Size: base.Size()},
+		})
+	}
+	return nil
 }
 
 // entries lists the files beside the blobs.

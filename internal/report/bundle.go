@@ -22,6 +22,9 @@ type Bundle struct {
 	Platform string `json:"platform"`
 	// Size is the sum of all blobs and entries, each counted once.
 	Size int64 `json:"size"`
+	// Bases are the bundles that this one needs, with what it lacks; none if it is
+	// complete.
+	Bases []Base `json:"bases"`
 	// Runtimes begin with the target, the Kubernetes that is installed; there is
 	// none in an application for clusters that exist.
 	Runtimes []Runtime `json:"runtimes"`
@@ -43,6 +46,17 @@ type Bundle struct {
 	NodeProfiles []NodeProfile `json:"nodeProfiles"`
 	// Flavors are the sizes of clusters to choose from.
 	Flavors []Flavor `json:"flavors"`
+}
+
+// Base is a bundle that another one was built upon.
+type Base struct {
+	// Name and Version are the application's.
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Digest identifies the bundle.
+	Digest string `json:"digest"`
+	// Blobs counts what is needed of it.
+	Blobs Blobs `json:"blobs"`
 }
 
 // Runtime is a Kubernetes in a bundle.
