@@ -106,6 +106,9 @@ func (s *checkSubject) readBundle(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer opened.Close()
+	if err := opened.Complete(); err != nil {
+		return nil, err
+	}
 	s.size = opened.Size()
 	s.architecture = opened.Index().Platform.Architecture
 	return opened.Manifest()
