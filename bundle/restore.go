@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -128,8 +129,8 @@ func (r *restored) Read(p []byte) (int, error) {
 // Close closes all that is read for it.
 func (r *restored) Close() error {
 	var err error
-	for i := len(r.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, r.closers[i].Close())
+	for _, one := range slices.Backward(r.closers) {
+		err = errors.Join(err, one.Close())
 	}
 	return err
 }

@@ -83,7 +83,7 @@ func (v *verification) restore(ctx context.Context, one Delta) error {
 		}
 		n, err := layer.Read(buffer)
 		v.report.Restored += int64(n)
-		if err == io.EOF { //nolint:errorlint // readers return it as it is
+		if err == io.EOF {
 			return nil
 		}
 		if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +11,13 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+// Exit codes of gravity exec if there is no such program, or it cannot be
+// executed: those of shells.
+const (
+	exitNotExecutable = 126
+	exitNoProgram     = 127
 )
 
 // newExecCommand is gravity exec (S65): flags after the command are the
@@ -46,12 +54,25 @@ func newEnterCommand(g *globals) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				args = []string{"/bin/bash"}
-			}
-			return g.become(isTerminal(os.Stdin), args)
+			args, tty := entering(args)
+			return g.become(tty && isTerminal(os.Stdin), args)
 		},
 	}
+}
+
+// entering reads the original's words: [--notty] [COMMAND [--] [ARGUMENT...]].
+func entering(words []string) (args []string, tty bool) {
+	tty = true
+	if len(words) > 0 && words[0] == "--notty" {
+		words, tty = words[1:], false
+	}
+	switch {
+	case len(words) == 0:
+		return []string{"/bin/bash"}, tty
+	case len(words) > 1 && words[1] == "--":
+		words = slices.Delete(slices.Clone(words), 1, 2)
+	}
+	return words, tty
 }
 
 // become turns this process into a command inside the master container.
@@ -69,5 +90,12 @@ func (g *globals) become(tty bool, args []string) error {
 	if tty && !isTerminal(os.Stdin) {
 		return cli.WithHint(errors.New("standard input is no terminal"), "leave --tty out, or run it from a terminal")
 	}
-	return cli.WithHint(container.New(p).Become(tty, args...), "see 'systemctl status %s'", container.Unit)
+	err = container.New(p).Become(tty, args...)
+	switch {
+	case errors.Is(err, container.ErrNoProgram):
+		return cli.WithCode(err, exitNoProgram)
+	case errors.Is(err, container.ErrNotExecutable):
+		return cli.WithCode(err, exitNotExecutable)
+	}
+	return cli.WithHint(err, "see 'systemctl status %s'", container.Unit)
 }

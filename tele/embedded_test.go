@@ -60,8 +60,9 @@ func TestEmbeddedRuntimes(t *testing.T) {
 	if report, err := opened.Verify(t.Context(), bundle.Options{}); err != nil || report.Err() != nil || report.Restored == 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}
+	seen := map[v1.Hash]bool{}
 	for _, listed := range opened.Index().Runtimes {
-		compareRuntime(t, opened, listed, bundle.Layout(folder))
+		compareRuntime(t, opened, listed, bundle.Layout(folder), seen)
 	}
 	// Deltas come from the cache, and a damaged one is made again.
 	found, err := filepath.Glob(filepath.Join(dir, "state", "deltas", strings.Repeat("?", 64)))
@@ -110,8 +111,8 @@ func buildReal(t *testing.T, dir, runtimes, program, target string, via []string
 }
 
 // compareRuntime compares a runtime of a bundle with what was built: names of
-// images, configurations, and the contents of layers.
-func compareRuntime(t *testing.T, opened *bundle.Bundle, listed bundle.Runtime, layout bundle.Layout) {
+// images, configurations, and the contents of layers, each layer once.
+func compareRuntime(t *testing.T, opened *bundle.Bundle, listed bundle.Runtime, layout bundle.Layout, seen map[v1.Hash]bool) {
 	t.Helper()
 	original := listed.Descriptor.Digest
 	if listed.Packed != nil {
@@ -139,6 +140,10 @@ func compareRuntime(t *testing.T, opened *bundle.Bundle, listed bundle.Runtime, 
 			if layer.Digest != before.Layers[j].Digest && !slices.Contains(config.RootFS.DiffIDs, layer.Digest) {
 				t.Errorf("%s: layer %d is another one", name, j)
 			}
+			if seen[layer.Digest] {
+				continue
+			}
+			seen[layer.Digest] = true
 			// That what is read has this digest, Open checks.
 			blob, err := opened.Open(t.Context(), layer.Digest)
 			if err != nil {

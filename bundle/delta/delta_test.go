@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/iotest"
 
@@ -173,7 +174,7 @@ func elfFile(text []byte) []byte {
 	}
 	section(1, 1, 6, len(head), len(text))
 	section(2, 3, 0, len(head)+len(text), 1)
-	return append(append(head, text...), 0)
+	return slices.Concat(head, text, []byte{0})
 }
 
 // TestDamage flips bits and cuts: a reader either fails or gives something else,

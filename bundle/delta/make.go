@@ -73,7 +73,7 @@ func (m *maker) segment(at span, one segment, target io.ReaderAt) error {
 		return err
 	}
 	m.wanted = sized(m.wanted, at.end-at.start)
-	if _, err := target.ReadAt(m.wanted, at.start); err != nil && err != io.EOF { //nolint:errorlint // readers return it as it is
+	if _, err := target.ReadAt(m.wanted, at.start); err != nil && err != io.EOF {
 		return err
 	}
 	m.bytes, m.gaps, m.values = m.bytes[:0], m.gaps[:0], m.values[:0]

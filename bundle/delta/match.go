@@ -68,7 +68,7 @@ func (m *matcher) match(ctx context.Context) ([]segment, error) {
 func (m *matcher) load(at span) error {
 	m.part = at
 	m.wanted = m.wanted[:at.end-at.start]
-	if _, err := m.target.ReadAt(m.wanted, at.start); err != nil && err != io.EOF { //nolint:errorlint // readers return it as it is
+	if _, err := m.target.ReadAt(m.wanted, at.start); err != nil && err != io.EOF {
 		return err
 	}
 	maskRanges(m.wanted, at.start, m.targetSize, m.targetCode)
@@ -82,7 +82,7 @@ func (m *matcher) load(at span) error {
 	from := start + int64(len(kept))
 	m.old = kept[:end-start]
 	added := m.old[len(kept):]
-	if _, err := m.base.ReadAt(added, from); err != nil && err != io.EOF { //nolint:errorlint // likewise
+	if _, err := m.base.ReadAt(added, from); err != nil && err != io.EOF {
 		return err
 	}
 	maskRanges(added, from, m.baseSize, m.baseCode)

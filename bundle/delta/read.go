@@ -81,7 +81,7 @@ func (r *Reader) advance() error {
 	if r.next == len(r.plan.segments) {
 		if _, err := r.frames.from.ReadByte(); err == nil {
 			return malformed("something follows its end")
-		} else if err != io.EOF { //nolint:errorlint // readers return it as it is
+		} else if err != io.EOF {
 			return err
 		}
 		return io.EOF

@@ -74,7 +74,7 @@ func (c *Container) Prepare(n *node.Node) error {
 	if err := c.WriteMirrors(n); err != nil {
 		return err
 	}
-	return c.writeNetwork(n)
+	return c.WriteNetwork(n)
 }
 
 // files are those of the container, by their paths on the host.
@@ -145,15 +145,19 @@ func (c *Container) registryHosts(n *node.Node) ([]string, error) {
 	return node.ReadHosts(c.paths)
 }
 
-// writeNetwork writes the container's hosts and resolv.conf files in place,
+// WriteNetwork writes the container's hosts and resolv.conf files in place,
 // since they are bound into it one by one.
-func (c *Container) writeNetwork(n *node.Node) error {
-	leader := n.Address
-	if masters, err := node.ReadMasters(c.paths); err == nil && !n.Master {
-		leader = masters[0]
+func (c *Container) WriteNetwork(n *node.Node) error {
+	// Whoever looks a name up that has several addresses takes the next if one does
+	// not answer.
+	leaders := []netip.Addr{n.Address}
+	if masters, err := node.ReadMasters(c.paths); err == nil {
+		leaders = masters
 	}
-	hosts := fmt.Sprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n%s %s\n%s leader.telekube.local registry.local\n",
-		n.Address, n.Name, leader)
+	hosts := fmt.Sprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n%s %s\n", n.Address, n.Name)
+	for _, leader := range leaders {
+		hosts += fmt.Sprintf("%s leader.telekube.local registry.local\n", leader)
+	}
 	var resolv strings.Builder
 	resolvers, search := HostResolvers()
 	for _, resolver := range resolvers {
