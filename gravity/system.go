@@ -46,26 +46,50 @@ func newUninstallCommand(g *globals) *cobra.Command {
 				return err
 			}
 			defer release()
-			g.abandonJoins(command.Context(), p)
-			return install.Remove(command.Context(), p)
+			return g.removeAll(command.Context(), p, command.ErrOrStderr())
 		},
 	}
 	command.Flags().BoolVar(&confirmed, "confirm", false, "do it")
 	return command
 }
 
-// abandonJoins tells masters that this machine does not join any more. That they
-// do not hear it is no matter: after some time they know.
-func (g *globals) abandonJoins(ctx context.Context, p paths.Paths) {
+// removeAll removes everything of Gravity from this machine, and tells masters that it
+// does not join any more if it was about to. If they do not hear it, they are said to
+// be told by a person.
+func (g *globals) removeAll(ctx context.Context, p paths.Paths, stderr io.Writer) error {
+	ends, err := g.abandonJoins(ctx, p, stderr)
+	if removeErr := install.Remove(ctx, p); removeErr != nil {
+		return removeErr
+	}
+	for _, end := range ends {
+		err = errors.Join(err, end(ctx))
+	}
+	if err != nil {
+		name, _ := install.HostName()
+		fmt.Fprintf(stderr, "The cluster may still know this machine: %v\nIf it does, run 'gravity remove %s --force' on a master.\n", err, name)
+	}
+	return nil
+}
+
+// abandonJoins gives unfinished joins up. What it returns ends them when nothing runs
+// here any more.
+func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, stderr io.Writer) (ends []func(context.Context) error, failed error) {
 	ids, err := g.operations().List(ctx)
 	if err != nil {
-		return
+		return nil, nil //nolint:nilerr // they cannot be read
 	}
 	for _, id := range ids {
-		if found, err := g.operations().Read(ctx, id); err == nil && found.Active() {
-			_ = expand.Abandon(ctx, p, found.Plan)
+		found, err := g.operations().Read(ctx, id)
+		if err != nil || !found.Active() {
+			continue
+		}
+		end, err := expand.Abandon(ctx, p, found.Plan, g.log(stderr))
+		failed = errors.Join(failed, err)
+		if end != nil {
+			ends = append(ends, end)
 		}
 	}
+	return ends, failed
 }
 
 // hold takes all operations of this node, so that none is begun or executed until

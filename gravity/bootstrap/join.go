@@ -34,7 +34,7 @@ func (s *Server) authority(r *http.Request, request *authorityRequest) (any, err
 	if err != nil {
 		return nil, err
 	}
-	answer := &authorityAnswer{Authority: authority.PEM(), Time: time.Now().UTC()}
+	answer := &authorityAnswer{Authority: authority.PEM(), Time: s.now().UTC()}
 	answer.Proof = token.Proof(record.Key, answer.parts(request.Nonce)...)
 	return answer, nil
 }

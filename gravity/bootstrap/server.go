@@ -32,6 +32,8 @@ type Server struct {
 	log   *slog.Logger
 	store *store.Store
 	limit *limiter
+	// now is the clock that is shown to machines.
+	now func() time.Time
 
 	// hashing is held while a token's key is made, which takes memory.
 	hashing sync.Mutex
@@ -41,7 +43,7 @@ type Server struct {
 
 // NewServer returns the server of a master.
 func NewServer(p paths.Paths, n *node.Node, log *slog.Logger) *Server {
-	return &Server{paths: p, node: n, log: log, store: store.New(p.Store()), limit: newLimiter()}
+	return &Server{paths: p, node: n, log: log, store: store.New(p.Store()), limit: newLimiter(), now: time.Now}
 }
 
 // Serve answers until the context ends. Requests that run then are interrupted.

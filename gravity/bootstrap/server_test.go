@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +61,7 @@ func (m memory) ReadManifest(_ context.Context, digest v1.Hash) ([]byte, error) 
 // master is a master with an API and a store, that has no Kubernetes.
 type master struct {
 	api   *api
+	clock atomic.Int64 // how far it is ahead, in nanoseconds
 	peer  string
 	paths paths.Paths
 	token token.Token
@@ -91,6 +93,7 @@ func newMaster(t *testing.T) *master {
 		}
 	}
 	server := NewServer(p, own, slog.New(slog.DiscardHandler))
+	server.now = func() time.Time { return time.Now().Add(time.Duration(m.clock.Load())) }
 	m.api, server.kube = newAPI(t)
 	m.know(t, m.token, time.Time{})
 	m.api.put("nodes/node-1", "Node", map[string]any{
@@ -270,6 +273,13 @@ func TestStrangers(t *testing.T) {
 	}
 	_, err = m.attempt(t, wrong, 2, "")
 	wants(t, err, "the join token is wrong, or who answers is not a master of its cluster")
+	m.clock.Store(int64(time.Hour))
+	_, err = m.attempt(t, m.token, 2, "")
+	wants(t, err, "the clock of this machine is 1h0m0s behind that of the master")
+	m.clock.Store(-int64(time.Hour))
+	_, err = m.attempt(t, m.token, 2, "")
+	wants(t, err, "the clock of this machine is 1h0m0s ahead of that of the master")
+	m.clock.Store(0)
 	// Somebody who knows only the ID of the token stands before the master.
 	impostor, err := token.Parse(m.token.ID + "." + token.New().String()[9:])
 	if err != nil {

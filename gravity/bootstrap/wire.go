@@ -113,6 +113,9 @@ const (
 	StepBackup Step = "backup"
 	// StepForget removes a node from Kubernetes that has not joined completely.
 	StepForget Step = "forget"
+	// StepWithdraw removes a master's member from etcd that does not become one after
+	// all; it must run, since etcd needs a majority to lose it.
+	StepWithdraw Step = "withdraw"
 	// StepReady gives the node its labels and waits until it is ready.
 	StepReady Step = "ready"
 	// StepRelease ends the join, whether it is complete or given up.

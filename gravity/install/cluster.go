@@ -87,9 +87,10 @@ func (o *overlay) Execute(ctx context.Context) error {
 
 // configure fills in flannel's configuration.
 func (o *overlay) configure(object *unstructured.Unstructured, m *manifest.Manifest) error {
-	backend := map[string]any{"Type": "vxlan", "Port": o.settings.VXLANPort}
-	if m.Providers.Generic.Network.Type == manifest.NetworkWireGuard {
-		backend = map[string]any{"Type": "wireguard"}
+	backend := map[string]any{"Type": manifest.NetworkVXLAN, "Port": o.settings.VXLANPort}
+	switch network := m.Providers.Generic.Network.Type; network {
+	case manifest.NetworkHostGW, manifest.NetworkWireGuard:
+		backend = map[string]any{"Type": network}
 	}
 	content, err := json.Marshal(map[string]any{
 		"Network": o.settings.PodNetwork.String(), "EnableNFTables": true, "Backend": backend,

@@ -42,8 +42,10 @@ func (c *configure) Execute(context.Context) error {
 	if err := c.writeEnvironment(); err != nil {
 		return err
 	}
+	n := c.settings.Node
+	n.PodNetwork = c.settings.PodNetwork
 	// The last file: it tells that all of it is there.
-	return c.settings.Node.Write(c.paths)
+	return n.Write(c.paths)
 }
 
 // writeEnvironment writes what services have in their environment. The cluster's

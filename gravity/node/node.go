@@ -33,6 +33,8 @@ type Node struct {
 	Version     string `json:"version"`
 	// CloudProvider is generic, aws or gce, and only recorded.
 	CloudProvider string `json:"cloud_provider,omitempty"`
+	// PodNetwork is where the cluster's pods are; not valid if it was not recorded.
+	PodNetwork netip.Prefix `json:"pod_network,omitzero"`
 	// Mounts are the volumes of the node's profile.
 	Mounts []Mount `json:"mounts,omitempty"`
 }
