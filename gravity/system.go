@@ -15,12 +15,13 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/upkeep"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 func newSystemCommand(g *globals) *cobra.Command {
 	command := &cobra.Command{Use: "system", Short: "Change what Gravity is on this machine"}
-	command.AddCommand(newUninstallCommand(g), newPrepareCommand(g))
+	command.AddCommand(newUninstallCommand(g), newPrepareCommand(g), newFitCommand(g), newRegisterCommand(g))
 	return command
 }
 
@@ -151,7 +152,60 @@ func newPrepareCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkIdentity(p, n); err != nil {
+				return err // where systemd knows no ExecCondition
+			}
 			return container.New(p).Prepare(n)
+		},
+	}
+}
+
+// newFitCommand is what the master container's unit asks whether it may start. If
+// not, systemd skips the unit, and does not try again by itself: the agent does.
+func newFitCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:    "fit",
+		Short:  "Tell whether this machine is still the node that it was",
+		Hidden: true,
+		RunE: func(*cobra.Command, []string) error {
+			p, err := paths.New(g.stateDir)
+			if err != nil {
+				return err
+			}
+			n, err := node.Read(p)
+			if err != nil {
+				return err
+			}
+			return checkIdentity(p, n)
+		},
+	}
+}
+
+func checkIdentity(p paths.Paths, n *node.Node) error {
+	machine, err := node.ThisMachine()
+	if err != nil {
+		return err
+	}
+	return n.CheckIdentity(p, machine)
+}
+
+// newRegisterCommand brings a Node back that was deleted by hand.
+func newRegisterCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "register",
+		Short: "Register this node in Kubernetes again, after its Node object was deleted by hand",
+		Long: "Register this node in Kubernetes again, after its Node object was deleted by hand. Nodes do not do that by\n" +
+			"themselves. A node that was removed from the cluster is refused: it has to leave and to join.",
+		RunE: func(command *cobra.Command, _ []string) error {
+			p, err := paths.New(g.stateDir)
+			if err != nil {
+				return err
+			}
+			n, err := node.Read(p)
+			if err != nil {
+				return needsRoot(err)
+			}
+			return upkeep.Register(command.Context(), p, n)
 		},
 	}
 }

@@ -36,17 +36,18 @@ type work struct {
 }
 
 var steps = map[Step]func(*work, context.Context) (any, error){
-	StepRenew:       func(*work, context.Context) (any, error) { return struct{}{}, nil },
-	StepSecrets:     (*work).secrets,
-	StepCredentials: (*work).credentials,
-	StepEnvironment: func(w *work, _ context.Context) (any, error) { return node.ReadEnvironment(w.paths) },
-	StepPreHook:     func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPreNodeAdd) },
-	StepPostHook:    func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPostNodeAdd) },
-	StepBackup:      (*work).backup,
-	StepForget:      (*work).forget,
-	StepWithdraw:    (*work).withdraw,
-	StepReady:       (*work).ready,
-	StepRelease:     (*work).release,
+	StepRenew:         func(*work, context.Context) (any, error) { return struct{}{}, nil },
+	StepSecrets:       (*work).secrets,
+	StepCredentials:   (*work).credentials,
+	StepEnvironment:   (*work).environment,
+	StepConfiguration: (*work).configuration,
+	StepPreHook:       func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPreNodeAdd) },
+	StepPostHook:      func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPostNodeAdd) },
+	StepBackup:        (*work).backup,
+	StepForget:        (*work).forget,
+	StepWithdraw:      (*work).withdraw,
+	StepReady:         (*work).ready,
+	StepRelease:       (*work).release,
 }
 
 // step does a part of a join for a node.

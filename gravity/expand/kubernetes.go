@@ -48,6 +48,11 @@ func (k *joinKubernetes) Execute(ctx context.Context) error {
 	if config.Environment, err = node.ReadEnvironment(k.paths); err != nil {
 		return err
 	}
+	var given bootstrap.Configuration
+	if err := k.ask(ctx, bootstrap.StepConfiguration, &given); err != nil {
+		return err
+	}
+	config.Kubelet = given.Kubelet
 	forget := func(ctx context.Context) error { return k.ask(ctx, bootstrap.StepForget, nil) }
 	return errors.Join(kubeadm.Join(ctx, k.paths, k.container, config, s.Node.Master, &credentials, forget, log), log.Close())
 }
@@ -87,6 +92,9 @@ func (w *wait) Done(context.Context) (bool, error) { return false, nil }
 
 func (w *wait) Execute(ctx context.Context) error {
 	if err := w.askWithin(ctx, readyTimeout, bootstrap.StepReady, nil); err != nil {
+		return err
+	}
+	if err := kubeadm.Registered(w.paths); err != nil {
 		return err
 	}
 	if !w.settings.Node.Master {

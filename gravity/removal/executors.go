@@ -17,6 +17,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/etcd"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -278,9 +279,30 @@ func (m *masters) label(ctx context.Context, value any) error {
 	return err
 }
 
-func (m *masters) Execute(ctx context.Context) error { return m.label(ctx, nil) }
+// Execute first drops the node's record, by which masters would put the labels
+// back.
+func (m *masters) Execute(ctx context.Context) error {
+	client, err := m.client()
+	if err != nil {
+		return err
+	}
+	if err := member.Drop(ctx, client, m.settings.Node.Nodename); err != nil {
+		return err
+	}
+	return m.label(ctx, nil)
+}
 
-func (m *masters) Rollback(ctx context.Context) error { return m.label(ctx, "") }
+func (m *masters) Rollback(ctx context.Context) error {
+	client, err := m.client()
+	if err != nil {
+		return err
+	}
+	record := member.Record{Role: m.settings.Node.Role, Address: m.settings.Address, Master: true}
+	if err := member.Put(ctx, client, m.settings.Node.Nodename, record); err != nil {
+		return err
+	}
+	return m.label(ctx, "")
+}
 
 // etcdMember removes the node from etcd.
 type etcdMember struct{ *environment }
@@ -310,6 +332,10 @@ type kubernetes struct{ *environment }
 func (k *kubernetes) Execute(ctx context.Context) error {
 	client, err := k.client()
 	if err != nil {
+		return err
+	}
+	// Before its Node goes: its kubelet must not register it again.
+	if err := member.Remove(ctx, client, k.settings.Node.Nodename, time.Now()); err != nil {
 		return err
 	}
 	if err := client.Forget(ctx, k.settings.Node.Nodename); err != nil {
