@@ -66,6 +66,12 @@ func newSite(t *testing.T, count int) *site {
 	}
 	t.Setenv("TF_ACC_TERRAFORM_PATH", found)
 	t.Setenv("CHECKPOINT_DISABLE", "1")
+	// A configuration of the user's could say to look for providers elsewhere.
+	settings := filepath.Join(t.TempDir(), "terraformrc")
+	if err := os.WriteFile(settings, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TF_CLI_CONFIG_FILE", settings)
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "TF_GRAVITY_") {
 			t.Setenv(name, "")
@@ -156,7 +162,7 @@ func (s *site) provider(more string) string {
 }
 
 // cluster is gravity_cluster.shop on the first machine.
-func (s *site) cluster(more string) string {
+func (s *site) cluster() string {
 	return fmt.Sprintf(`
 resource "gravity_cluster" "shop" {
   name              = "shop"
@@ -169,9 +175,8 @@ kind: Secret
 metadata: {name: hidden, namespace: default}
 stringData: {password: %s}
 END
-%s
 }
-`, s.bundle, s.addresses[0], s.secret, more)
+`, s.bundle, s.addresses[0], s.secret)
 }
 
 // nodes is gravity_node.more, with roles by the numbers of machines; more is added
