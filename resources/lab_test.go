@@ -179,28 +179,26 @@ END
 `, s.bundle, s.addresses[0], s.secret)
 }
 
-// nodes is gravity_node.more, with roles by the numbers of machines; more is added
-// to each.
-func (s *site) nodes(more string, nodes ...int) string {
+// nodes are gravity_node.node-N by the numbers of machines, the fourth a worker;
+// more is added to those that have some. Nothing orders them.
+func (s *site) nodes(more map[int]string, nodes ...int) string {
 	var list strings.Builder
 	for _, n := range nodes {
 		role := "node"
 		if n == 4 {
 			role = "worker"
 		}
-		fmt.Fprintf(&list, "    node-%d = { address = %q, role = %q }\n", n, s.addresses[n-1], role)
-	}
-	return fmt.Sprintf(`
-resource "gravity_node" "more" {
-  for_each = {
-%s  }
+		fmt.Fprintf(&list, `
+resource "gravity_node" "node-%d" {
   cluster           = gravity_cluster.shop.name
   masters           = gravity_cluster.shop.masters
-  advertise_address = each.value.address
-  role              = each.value.role
+  advertise_address = %q
+  role              = %q
 %s
 }
-`, list.String(), more)
+`, n, s.addresses[n-1], role, more[n])
+	}
+	return list.String()
 }
 
 // searched looks for secrets in all files below some folders.
