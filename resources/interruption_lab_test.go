@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -176,23 +177,31 @@ func (p *program) killed(delay time.Duration) {
 	}
 }
 
-// interrupted presses Ctrl-C while the installation runs.
+// interrupted presses Ctrl-C while the provider waits for the installation.
 func (p *program) interrupted() {
 	p.Helper()
+	log := filepath.Join(p.folder, "log")
+	// What was logged before is searched for secrets later.
+	if err := os.Rename(log, fmt.Sprintf("%s.%d", log, time.Now().UnixNano())); err != nil {
+		p.Fatal(err)
+	}
 	command, output := p.start("apply", "-auto-approve", "-no-color")
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = command.Wait() // it is interrupted
 	}()
-	for p.operations() == "" {
+	for {
+		content, _ := os.ReadFile(log) // it comes soon
+		if bytes.Contains(content, []byte(`"operationId"`)) {
+			break
+		}
 		select {
 		case <-ended:
-			p.Fatalf("terraform ended before it had an operation\n%s", output)
+			p.Fatalf("terraform ended before it knew of an operation\n%s", output)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
-	time.Sleep(time.Second)
 	_ = syscall.Kill(-command.Process.Pid, syscall.SIGINT)
 	select {
 	case <-ended:
