@@ -115,6 +115,9 @@ func (c *Client) ask(ctx context.Context, peer, method, path string, body []byte
 	if len(refused.Hints) > 0 {
 		err = &cli.Error{Err: err, Hints: refused.Hints}
 	}
+	if refused.Busy {
+		err = cli.Busy(err)
+	}
 	if refused.Wait {
 		return waitError{err}
 	}

@@ -150,7 +150,7 @@ type caller struct {
 func (s *Server) reply(w http.ResponseWriter, r *http.Request, result any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		answer := failure{Error: err.Error(), Hints: cli.Hints(err)}
+		answer := failure{Error: err.Error(), Hints: cli.Hints(err), Busy: cli.ExitCode(err) == cli.ExitBusy}
 		status := http.StatusInternalServerError
 		var asked *statusError
 		switch {

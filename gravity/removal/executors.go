@@ -84,11 +84,11 @@ func (b *begin) Execute(ctx context.Context) error {
 		return err
 	}
 	return changeRecord(ctx, client, func(r *record) (string, string, error) {
-		mine := r.state == stateShrinking && (r.operation == b.operationID || b.settings.Force)
+		mine := r.state == cluster.StateShrinking && (r.operation == b.operationID || b.settings.Force)
 		if !mine && !slices.Contains(states, r.state) {
 			return "", "", fmt.Errorf("the cluster is %s, by operation %s", r.state, r.operation)
 		}
-		return stateShrinking, b.operationID, nil
+		return cluster.StateShrinking, b.operationID, nil
 	})
 }
 

@@ -12,9 +12,6 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 )
 
-// stateShrinking is the state of a cluster that loses a node.
-const stateShrinking = "shrinking"
-
 // recordName is the record of package cluster.
 const recordName = "cluster"
 

@@ -183,9 +183,13 @@ var states = []string{"", cluster.StateActive, "degraded"}
 
 // check says why a node cannot be removed.
 func (c *situation) check(leaving member.Member, request Request) error {
-	if !slices.Contains(states, c.state) && (!request.Force || c.state != stateShrinking) {
-		return cli.WithHint(fmt.Errorf("cannot remove a node: the cluster is %s", c.state),
+	if !slices.Contains(states, c.state) && (!request.Force || c.state != cluster.StateShrinking) {
+		err := cli.WithHint(fmt.Errorf("cannot remove a node: the cluster is %s", c.state),
 			"see 'gravity plan' on the masters, and resume the operation that has not ended")
+		if c.state == cluster.StateShrinking {
+			return cli.Busy(err)
+		}
+		return err
 	}
 	if leaving.IsMaster() {
 		if err := c.checkMaster(leaving, nil); err != nil {
