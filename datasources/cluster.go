@@ -35,22 +35,21 @@ type clusterModel struct {
 	State              types.String     `tfsdk:"state"`
 	Reason             types.String     `tfsdk:"reason"`
 	Healthy            types.Bool       `tfsdk:"healthy"`
-	Application        types.Object     `tfsdk:"application"`
+	Application        types.String     `tfsdk:"application"`
+	Version            types.String     `tfsdk:"version"`
 	KubernetesVersion  types.String     `tfsdk:"kubernetes_version"`
 	BundleDigest       types.String     `tfsdk:"bundle_digest"`
 	Created            types.String     `tfsdk:"created"`
 	Nodes              types.List       `tfsdk:"nodes"`
 	CurrentMasters     types.List       `tfsdk:"current_masters"`
-	Endpoints          types.List       `tfsdk:"endpoints"`
+	Endpoints          types.Map        `tfsdk:"endpoints"`
 	KubernetesEndpoint types.List       `tfsdk:"kubernetes_endpoints"`
 }
 
 var (
-	texts            = types.ListType{ElemType: types.StringType}
-	applicationTypes = map[string]attr.Type{"name": types.StringType, "version": types.StringType}
-	endpointTypes    = map[string]attr.Type{"name": types.StringType, "description": types.StringType, "addresses": texts}
-	nodeTypes        = map[string]attr.Type{
-		"hostname": types.StringType, "address": types.StringType, "role": types.StringType, "profile": types.StringType,
+	texts     = types.ListType{ElemType: types.StringType}
+	nodeTypes = map[string]attr.Type{
+		"name": types.StringType, "address": types.StringType, "role": types.StringType, "master": types.BoolType,
 		"status": types.StringType, "failed_probes": texts, "warnings": texts,
 	}
 )
@@ -92,30 +91,29 @@ func (*clusterData) Schema(_ context.Context, _ datasource.SchemaRequest, respon
 				Optional: true, Computed: true,
 				MarkdownDescription: "Name of the cluster. If it is given, masters of another cluster are an error.",
 			},
-			"state":   text("`active`, `degraded`, or what an operation does: `installing`, `expanding`, `shrinking`, `updating`, …"),
-			"reason":  text("Why it is degraded; null if it is not."),
-			"healthy": schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it is active and all its nodes are healthy."},
-			"application": schema.SingleNestedAttribute{
-				Computed: true, MarkdownDescription: "The application that is installed.",
-				Attributes: map[string]schema.Attribute{"name": text("Its name."), "version": text("Its version.")},
-			},
+			"state":              text("`active`, `degraded`, or what an operation does: `installing`, `expanding`, `shrinking`, `updating`, …"),
+			"reason":             text("Why it is degraded; null if it is not."),
+			"healthy":            schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it is active and all its nodes are healthy."},
+			"application":        text("Name of the application."),
+			"version":            text("Version of the application."),
 			"kubernetes_version": text("Version of Kubernetes, such as `1.37.2`."),
 			"bundle_digest":      text("Digest of the bundle that is installed: that of `gravity_bundle`."),
 			"created":            text("When it was installed (RFC 3339)."),
-			"nodes": objects("Its nodes, in the order of their names.", map[string]schema.Attribute{
-				"hostname": text("Name of the node."), "address": text("Address at which the other nodes reach it."),
-				"role": text("`master` or `node`."), "profile": text("Node profile of the application's manifest."),
-				"status":        text("`healthy`, `degraded` or `offline`."),
-				"failed_probes": list("What makes it degraded."), "warnings": list("What else its probes found."),
+			"nodes": objects("All nodes, in the order of their addresses.", map[string]schema.Attribute{
+				"name": text("Name of the node in Kubernetes."), "address": text("Address at which other nodes reach it."),
+				"role":   text("Node profile."),
+				"master": schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it is a master."},
+				"status": text("`healthy`, `degraded` or `offline`."), "failed_probes": list("What makes it degraded."),
+				"warnings": list("What else its probes found."),
 			}),
 			"current_masters": objects("The masters that the cluster has now, in the order of their addresses.", map[string]schema.Attribute{
 				"address": text("Address at which the other nodes reach it."), "host": text("As in `masters`."),
 				"port": schema.Int64Attribute{Computed: true, MarkdownDescription: "As in `masters`."},
 				"user": text("As in `masters`."), "host_key": text("As in `masters`."),
 			}),
-			"endpoints": objects("Where people reach the application, as its manifest says.", map[string]schema.Attribute{
-				"name": text("Name of the endpoint."), "description": text("What it is."), "addresses": list("Its URLs or addresses."),
-			}),
+			"endpoints": schema.MapAttribute{
+				Computed: true, ElementType: texts, MarkdownDescription: "Addresses of the application, by the names of its endpoints.",
+			},
 			"kubernetes_endpoints": list("URLs of the masters' Kubernetes API servers."),
 		},
 	}
@@ -153,9 +151,7 @@ func (m *clusterModel) describe(ctx context.Context, found *cluster.Found) diag.
 	if facts := status.Facts; facts != nil {
 		m.KubernetesVersion, m.BundleDigest = orNull(facts.Runtime), orNull(facts.Bundle)
 	}
-	m.Application = types.ObjectValueMust(applicationTypes, map[string]attr.Value{
-		"name": types.StringValue(status.Application.Name), "version": types.StringValue(status.Application.Version),
-	})
+	m.Application, m.Version = types.StringValue(status.Application.Name), types.StringValue(status.Application.Version)
 	var all, more diag.Diagnostics
 	m.KubernetesEndpoint, all = types.ListValueFrom(ctx, types.StringType, status.Endpoints.Cluster.Kubernetes)
 	m.CurrentMasters, more = types.ListValueFrom(ctx, types.ObjectType{AttrTypes: cluster.MasterTypes()}, found.Masters(m.Masters))

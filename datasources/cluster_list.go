@@ -1,7 +1,6 @@
 package datasources
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -10,41 +9,39 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/cluster"
 )
 
-// listNodes sorts nodes by their names.
+// listNodes sorts nodes by their addresses.
 func listNodes(ctx context.Context, nodes []report.StatusNode) (types.List, diag.Diagnostics) {
 	var all diag.Diagnostics
 	values := []attr.Value{}
-	sorted := slices.SortedFunc(slices.Values(nodes), func(a, b report.StatusNode) int { return cmp.Compare(a.Hostname, b.Hostname) })
+	sorted := slices.SortedFunc(slices.Values(nodes), func(a, b report.StatusNode) int {
+		return cluster.CompareAddresses(a.AdvertiseIP, b.AdvertiseIP)
+	})
 	for _, n := range sorted {
 		failed, diagnostics := listTexts(ctx, n.FailedProbes)
 		warnings, more := listTexts(ctx, n.WarnProbes)
 		all = append(append(all, diagnostics...), more...)
 		values = append(values, types.ObjectValueMust(nodeTypes, map[string]attr.Value{
-			"hostname": types.StringValue(n.Hostname), "address": types.StringValue(n.AdvertiseIP), "role": types.StringValue(n.Role),
-			"profile": types.StringValue(n.Profile), "status": types.StringValue(n.Status), "failed_probes": failed, "warnings": warnings,
+			"name": types.StringValue(n.Hostname), "address": types.StringValue(n.AdvertiseIP), "role": types.StringValue(n.Profile),
+			"master": types.BoolValue(n.Role == cluster.RoleMaster), "status": types.StringValue(n.Status),
+			"failed_probes": failed, "warnings": warnings,
 		}))
 	}
 	list, more := types.ListValue(types.ObjectType{AttrTypes: nodeTypes}, values)
 	return list, append(all, more...)
 }
 
-// listEndpoints are those of all applications, in the manifest's order.
-func listEndpoints(ctx context.Context, applications []report.StatusApplicationEndpoints) (types.List, diag.Diagnostics) {
-	var all diag.Diagnostics
-	values := []attr.Value{}
+// listEndpoints has those of all applications by their names.
+func listEndpoints(ctx context.Context, applications []report.StatusApplicationEndpoints) (types.Map, diag.Diagnostics) {
+	values := make(map[string][]string)
 	for _, application := range applications {
 		for _, endpoint := range application.Endpoints {
-			addresses, diagnostics := listTexts(ctx, endpoint.Addresses)
-			all.Append(diagnostics...)
-			values = append(values, types.ObjectValueMust(endpointTypes, map[string]attr.Value{
-				"name": types.StringValue(endpoint.Name), "description": orNull(endpoint.Description), "addresses": addresses,
-			}))
+			values[endpoint.Name] = append(append([]string{}, values[endpoint.Name]...), endpoint.Addresses...)
 		}
 	}
-	list, more := types.ListValue(types.ObjectType{AttrTypes: endpointTypes}, values)
-	return list, append(all, more...)
+	return types.MapValueFrom(ctx, texts, values)
 }
 
 // listTexts makes an empty list of nothing.

@@ -148,15 +148,15 @@ func TestAccClusterData(t *testing.T) {
 		Steps: []resource.TestStep{
 			{Config: config, ConfigStateChecks: []statecheck.StateCheck{
 				text(tfjsonpath.New("name"), "demo"), text(tfjsonpath.New("state"), "active"), at(tfjsonpath.New("reason"), knownvalue.Null()),
-				at(tfjsonpath.New("healthy"), knownvalue.Bool(true)), text(tfjsonpath.New("application").AtMapKey("version"), "1.2.3"),
+				at(tfjsonpath.New("healthy"), knownvalue.Bool(true)), text(tfjsonpath.New("application"), "shop"), text(tfjsonpath.New("version"), "1.2.3"),
 				text(tfjsonpath.New("kubernetes_version"), "1.37.2"), text(tfjsonpath.New("bundle_digest"), "sha256:abc"),
 				text(tfjsonpath.New("created"), "2026-01-02T03:04:05Z"),
-				text(node.AtSliceIndex(0).AtMapKey("hostname"), "node-1"), text(node.AtSliceIndex(1).AtMapKey("profile"), "worker"),
+				text(node.AtSliceIndex(0).AtMapKey("name"), "node-1"), text(node.AtSliceIndex(1).AtMapKey("role"), "worker"),
 				at(node.AtSliceIndex(0).AtMapKey("failed_probes"), knownvalue.ListSizeExact(0)),
 				text(node.AtSliceIndex(1).AtMapKey("warnings").AtSliceIndex(0), "disk: full"),
 				at(tfjsonpath.New("current_masters"), knownvalue.ListSizeExact(1)),
 				text(tfjsonpath.New("current_masters").AtSliceIndex(0).AtMapKey("address"), "127.0.0.1"),
-				text(tfjsonpath.New("endpoints").AtSliceIndex(0).AtMapKey("addresses").AtSliceIndex(0), "http://127.0.0.1:30080"),
+				text(tfjsonpath.New("endpoints").AtMapKey("web").AtSliceIndex(0), "http://127.0.0.1:30080"),
 				text(tfjsonpath.New("kubernetes_endpoints").AtSliceIndex(0), "https://127.0.0.1:6443"),
 			}},
 			{
