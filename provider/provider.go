@@ -17,6 +17,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/ephemerals"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/access"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
+	"github.com/gravity-platform/terraform-provider-gravity/resources/cluster"
 )
 
 // Address is the provider's name in Terraform's registry.
@@ -87,7 +88,9 @@ func (p *gravityProvider) Configure(ctx context.Context, request provider.Config
 	response.EphemeralResourceData = reach
 }
 
-func (p *gravityProvider) Resources(context.Context) []func() resource.Resource { return nil }
+func (p *gravityProvider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{cluster.New}
+}
 
 func (p *gravityProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{datasources.NewBundle, datasources.NewCluster}

@@ -60,7 +60,7 @@ func Remove(ctx context.Context, p paths.Paths) error {
 		return err
 	}
 	// Only what is Gravity's goes: the folder may be a mount, and have more.
-	for _, path := range append(p.Guests(), p.Own()...) {
+	for _, path := range slices.Concat(p.Guests(), p.Own()) {
 		if path == filepath.Dir(p.Program()) {
 			if err := endRemoval(ctx); err != nil {
 				return err
