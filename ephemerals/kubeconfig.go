@@ -113,7 +113,7 @@ func (k *kubeconfig) Open(ctx context.Context, request ephemeral.OpenRequest, re
 
 // take fills the model with what the cluster made.
 func (m *kubeconfigModel) take(ctx context.Context, made *report.Kubeconfig) diag.Diagnostics {
-	m.Cluster, m.User = types.StringValue(made.Cluster), types.StringValue(made.User)
+	m.Cluster = types.StringValue(made.Cluster)
 	m.Raw, m.Authority = types.StringValue(made.Kubeconfig), types.StringValue(made.CertificateAuthority)
 	m.Certificate, m.Key = types.StringValue(made.ClientCertificate), types.StringValue(made.ClientKey)
 	m.Expires = types.StringValue(made.Expires.Format(time.RFC3339))
@@ -123,6 +123,8 @@ func (m *kubeconfigModel) take(ctx context.Context, made *report.Kubeconfig) dia
 	}
 	var diagnostics, more diag.Diagnostics
 	m.Hosts, diagnostics = types.ListValueFrom(ctx, types.StringType, made.Servers)
-	m.Groups, more = types.ListValueFrom(ctx, types.StringType, made.Groups)
+	if m.Groups.IsNull() {
+		m.Groups, more = types.ListValueFrom(ctx, types.StringType, made.Groups)
+	}
 	return append(diagnostics, more...)
 }
