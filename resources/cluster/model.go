@@ -63,15 +63,9 @@ func (m *model) first() masters.Master { return masters.With(m.AdvertiseAddress.
 // known are the masters of the state, and always the first one.
 func (m *model) known() []masters.Master {
 	known := []masters.Master{m.first()}
-	for _, element := range m.Masters.Elements() {
-		object, ok := element.(types.Object)
-		if !ok {
-			continue
-		}
-		values := object.Attributes()
-		address, ok := values["address"].(types.String)
-		if ok && address.ValueString() != m.AdvertiseAddress.ValueString() {
-			known = append(known, masters.With(address.ValueString(), object))
+	for _, one := range masters.FromList(m.Masters) {
+		if one.Address.ValueString() != m.AdvertiseAddress.ValueString() {
+			known = append(known, one)
 		}
 	}
 	return known
@@ -94,7 +88,7 @@ func (m *model) settle() {
 		}
 	}
 	if m.Masters.IsUnknown() || m.Masters.IsNull() {
-		m.Masters = masterList([]masters.Master{m.first()})
+		m.Masters = masters.ToList([]masters.Master{m.first()})
 	}
 	if m.Nodes.IsUnknown() {
 		m.Nodes = types.ListNull(nodeType)
@@ -109,7 +103,7 @@ func (m *model) refresh(found *masters.Found) {
 	cluster := &found.Status.Cluster
 	m.Application, m.Version = types.StringValue(cluster.Application.Name), types.StringValue(cluster.Application.Version)
 	m.State = types.StringValue(cluster.State)
-	m.Masters = masterList(found.Masters(m.known()))
+	m.Masters = masters.ToList(found.Masters(m.known()))
 	nodes := slices.SortedFunc(slices.Values(cluster.Nodes), func(a, b report.StatusNode) int {
 		return cmp.Or(masters.CompareAddresses(a.AdvertiseIP, b.AdvertiseIP), cmp.Compare(a.Hostname, b.Hostname))
 	})
@@ -163,14 +157,4 @@ func endpoints(cluster *report.StatusCluster) types.Map {
 		}
 	}
 	return types.MapValueMust(endpointType, found)
-}
-
-func masterList(list []masters.Master) types.List {
-	values := []attr.Value{}
-	for _, master := range list {
-		values = append(values, types.ObjectValueMust(masterType.AttrTypes, map[string]attr.Value{
-			"address": master.Address, "host": master.Host, "port": master.Port, "user": master.User, "host_key": master.HostKey,
-		}))
-	}
-	return types.ListValueMust(masterType, values)
 }
