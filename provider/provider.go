@@ -18,6 +18,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/provider/access"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
 	"github.com/gravity-platform/terraform-provider-gravity/resources/cluster"
+	"github.com/gravity-platform/terraform-provider-gravity/resources/node"
 )
 
 // Address is the provider's name in Terraform's registry.
@@ -89,7 +90,7 @@ func (p *gravityProvider) Configure(ctx context.Context, request provider.Config
 }
 
 func (p *gravityProvider) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{cluster.New}
+	return []func() resource.Resource{cluster.New, node.New}
 }
 
 func (p *gravityProvider) DataSources(context.Context) []func() datasource.DataSource {

@@ -82,6 +82,9 @@ func Masters(status *report.Status, known []Master) []Master {
 // RoleMaster is the role of masters in a cluster's status.
 const RoleMaster = "master"
 
+// StatusOffline is the status of a node whose agent does not answer.
+const StatusOffline = "offline"
+
 // CompareAddresses orders addresses as numbers.
 func CompareAddresses(a, b string) int {
 	first, firstErr := netip.ParseAddr(a)

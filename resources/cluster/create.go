@@ -84,14 +84,15 @@ func begin(ctx context.Context, o *operation.Operation, m *model, secret types.S
 	if err := o.Check(ctx); err != nil {
 		return err
 	}
-	switch state {
-	case node.StateRunning:
+	plan, planErr := o.Plan(ctx)
+	complete := planErr == nil && operation.Examine(plan).Status == operation.Completed
+	switch {
+	case state == node.StateRunning, state == node.StateEnded && complete:
 		return nil
-	case node.StateEnded:
-		plan, err := o.Plan(ctx)
-		if err == nil && operation.Examine(plan).Status == operation.Completed {
-			return nil
-		}
+	case complete && m.OperationID.IsUnknown():
+		return cli.WithHint(fmt.Errorf("%s is a node of cluster %s already", o.Machine, o.Cluster),
+			"take it over: 'terraform import gravity_cluster.NAME %s'", m.AdvertiseAddress.ValueString())
+	case state == node.StateEnded:
 		// It failed, or what it installed is not there any more.
 		if err := o.Forget(ctx); err != nil {
 			return err
