@@ -20,6 +20,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/upkeep"
 )
 
 func newAgentCommand(g *globals) *cobra.Command {
@@ -76,6 +77,7 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	addresses := []netip.AddrPort{
 		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), health.Port), netip.AddrPortFrom(n.Address, health.Port),
 	}
+	care := upkeep.Upkeep{Paths: p, Node: n, Log: a.log}
 	application := health.Application{Paths: p, History: history, Log: a.log}
 	servers := map[string]func(context.Context) error{
 		"monitor": func(ctx context.Context) error { monitor.Run(ctx); return nil },
@@ -83,13 +85,16 @@ func (g *globals) runAgent(command *cobra.Command) error {
 			health.Serve(ctx, monitor.Handler(), p, addresses, a.log)
 			return nil
 		},
-		"application": func(ctx context.Context) error { application.Run(ctx); return nil },
-		"balancer":    a.balance,
-		"bootstrap":   a.bootstrap,
-		"phases":      a.execute,
-		"members":     a.gossip,
-		"follow":      func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
-		"repair":      func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
+		"application":  func(ctx context.Context) error { application.Run(ctx); return nil },
+		"balancer":     a.balance,
+		"bootstrap":    a.bootstrap,
+		"phases":       a.execute,
+		"members":      a.gossip,
+		"identity":     care.Identity,
+		"labels":       care.Labels,
+		"certificates": care.Certificates,
+		"follow":       func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
+		"repair":       func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
 	}
 	var running sync.WaitGroup
 	for name, serve := range servers {

@@ -102,11 +102,11 @@ func (h *agentHost) MembershipKey() ([]byte, error) {
 }
 
 func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (string, error) {
-	plan, err := removal.Launch(ctx, h.paths, removal.Request{Node: request.Node, Force: request.Force}, version.Get().Version)
+	launched, err := removal.Launch(ctx, h.paths, removal.Request{Node: request.Node, Force: request.Force}, version.Get().Version)
 	if err != nil {
 		return "", err
 	}
-	return plan.OperationID, nil
+	return launched.OperationID, nil
 }
 
 func (h *agentHost) Wipe(ctx context.Context) error { return install.BeginRemoval(ctx, h.paths) }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
@@ -18,6 +19,15 @@ import (
 
 // gossip takes part in the membership of nodes.
 func (a *agent) gossip(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer stop(nil)
+	if !a.member() {
+		<-ctx.Done() // it was removed, and tells nobody that it is there
+		return nil
+	}
+	watching.Go(func() { a.untilDismissed(ctx, stop) })
 	key, err := a.membershipKey(ctx)
 	if err != nil {
 		return fmt.Errorf("the key of the membership: %w", err)
@@ -39,6 +49,27 @@ func (a *agent) gossip(ctx context.Context) error {
 		forgetting.Go(func() { a.forget(ending, members) })
 	}
 	return members.Run(ctx)
+}
+
+// member tells whether the node is one of the cluster, as far as it knows.
+func (a *agent) member() bool {
+	dismissal, err := node.ReadDismissal(a.paths)
+	return err != nil || dismissal == nil
+}
+
+// dismissalInterval is how often it is looked whether the node was removed.
+const dismissalInterval = 3 * time.Second
+
+// untilDismissed ends a context when the node learns that it was removed.
+func (a *agent) untilDismissed(ctx context.Context, stop context.CancelCauseFunc) {
+	for a.member() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(dismissalInterval):
+		}
+	}
+	stop(bootstrap.ErrRemoved)
 }
 
 // membershipKey is the cluster's: a master derives it, others ask a master once.

@@ -74,6 +74,23 @@ func checkOn(t *testing.T, machine *lab.Machine, args ...string) (map[string]rep
 	return checks, code
 }
 
+// testWireGuard wants an encrypted network to be refused where the kernel has none.
+func testWireGuard(t *testing.T, machine *lab.Machine) {
+	checks, code := checkOn(t, machine, "/root/wireguard.yaml", "--profile=modest")
+	got := checks["wireguard-module"]
+	// Machines have the host's kernel.
+	_, loaded := os.Stat("/sys/module/wireguard")
+	if has := loaded == nil || exec.CommandContext(t.Context(), "modprobe", "--dry-run", "wireguard").Run() == nil; has {
+		if got.Status != "passed" || code != 0 {
+			t.Errorf("the kernel has wireguard: %+v, exit code %d", got, code)
+		}
+		return
+	}
+	if got.Status != "failed" || got.Measured != "not available: wireguard" || !strings.Contains(got.Remedy, "modprobe --all wireguard") || code != 1 {
+		t.Errorf("the kernel has no wireguard: %+v, exit code %d", got, code)
+	}
+}
+
 // sh runs a script in the machine.
 func sh(t *testing.T, machine *lab.Machine, script string) {
 	t.Helper()
@@ -110,14 +127,16 @@ func TestCheckOnMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, content := range map[string]string{
-		"/root/app.yaml":   demanding,
-		"/root/licence.sh": "sleep 1000 &\necho first line\necho no route to the licence server >&2\nexit 7\n",
+		"/root/app.yaml":       demanding,
+		"/root/wireguard.yaml": strings.Replace(demanding, "nodeProfiles:", "providers: {generic: {network: {type: wireguard}}}\nnodeProfiles:", 1),
+		"/root/licence.sh":     "sleep 1000 &\necho first line\necho no route to the licence server >&2\nexit 7\n",
 	} {
 		if err := machine.CopyTo(t.Context(), strings.NewReader(content), path, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Run("fresh", func(t *testing.T) { testFresh(t, machine) })
+	t.Run("wireguard", func(t *testing.T) { testWireGuard(t, machine) })
 	t.Run("profile", func(t *testing.T) { testProfiles(t, machine) })
 	for _, test := range breakages {
 		t.Run(test.name, func(t *testing.T) {

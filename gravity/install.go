@@ -18,6 +18,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
@@ -28,6 +29,9 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
 )
 
+// minLifetime is what certificates need to be renewed in time.
+const minLifetime = 3 * time.Minute
+
 // installation is the command line of gravity install (S12).
 type installation struct {
 	planChange
@@ -36,6 +40,7 @@ type installation struct {
 	podNetwork, serviceNetwork               string
 	vxlanPort                                int
 	serviceUser, serviceGroup                int64
+	lifetime                                 time.Duration
 	zones, mounts                            []string
 	resources, cloud, token                  string
 	adminAccounts                            bool
@@ -76,6 +81,8 @@ func (i *installation) addFlags(command *cobra.Command) {
 	flags.StringVar(&i.resources, "config", "", "file with Kubernetes objects and Gravity documents to create")
 	flags.BoolVar(&i.adminAccounts, "admin-service-accounts", false,
 		"give the default service accounts of default and kube-system all rights, as Gravity once did everywhere; any pod there can then do anything")
+	flags.DurationVar(&i.lifetime, "certificate-lifetime", certificate.Life,
+		"how long certificates of nodes are good, as 2160h; they are renewed when a third of it is left")
 	flags.StringArrayVar(&i.skipChecks, "skip-check", nil, "name of a check to skip, as 'gravity check' prints it; can be repeated")
 	flags.BoolVar(&i.manual, "manual", false, "make the plan and execute nothing")
 	flags.BoolVar(&i.resume, "resume", false, "go on with an installation that was interrupted")
@@ -279,6 +286,9 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 	if !slices.Contains([]string{"generic", "aws", "gce"}, i.cloud) {
 		return nil, cli.Usagef("--cloud-provider: %q is not generic, aws or gce", i.cloud)
 	}
+	if i.lifetime < minLifetime || i.lifetime > certificate.Life {
+		return nil, cli.Usagef("--certificate-lifetime: %s is not between %s and %s", i.lifetime, minLifetime, certificate.Life)
+	}
 	if len(index.Runtimes) == 0 {
 		return nil, fmt.Errorf("%s has an application for clusters that exist already, and no Kubernetes", path)
 	}
@@ -290,6 +300,9 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 			Cluster: i.cluster, Master: true, Runtime: index.Runtimes[0].Version, Application: index.Name, Version: index.Version,
 			CloudProvider: i.cloud,
 		},
+	}
+	if i.lifetime != certificate.Life {
+		s.Node.CertificateLifetime = i.lifetime
 	}
 	var err error
 	if s.Node.Name, err = install.HostName(); err != nil {

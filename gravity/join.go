@@ -154,6 +154,7 @@ func (j *joining) store(ctx context.Context, p paths.Paths, request bootstrap.Re
 		Node: node.Node{
 			Cluster: facts.Name, Name: request.Name, Address: request.Address, Role: answer.Role, Master: answer.Master,
 			Runtime: facts.Runtime, Application: facts.Application, Version: facts.Version, CloudProvider: j.cloud,
+			PodNetwork: facts.PodNetwork, CertificateLifetime: facts.CertificateLifetime,
 		},
 		Cluster: facts, View: answer.View, Size: answer.Size, SkipChecks: j.skipChecks, ChecksOff: checksOff(),
 	}

@@ -145,11 +145,11 @@ func (l *leave) clean(command *cobra.Command, p paths.Paths, address string) err
 	if err := l.ask(command, host, address); err != nil {
 		return err
 	}
-	return l.remove(command.Context(), p)
+	return l.remove(command, p)
 }
 
-func (l *leave) remove(ctx context.Context, p paths.Paths) error {
-	if err := install.Remove(ctx, p); err != nil {
+func (l *leave) remove(command *cobra.Command, p paths.Paths) error {
+	if err := l.removeAll(command.Context(), p, command.ErrOrStderr()); err != nil {
 		return cli.WithHint(fmt.Errorf("remove Gravity from this machine: %w", err), "repeat it; it goes on where it stopped")
 	}
 	return nil
@@ -196,7 +196,7 @@ func (l *leave) leaveCluster(command *cobra.Command, p paths.Paths, n *node.Node
 		case err == nil:
 			return l.launched(command, id, n.Cluster)
 		case errors.Is(err, rpc.ErrNotMember) && l.force:
-			return l.remove(command.Context(), p)
+			return l.remove(command, p)
 		case errors.Is(err, rpc.ErrNotMember):
 			return errNoPart
 		case !unreachable:
@@ -207,7 +207,7 @@ func (l *leave) leaveCluster(command *cobra.Command, p paths.Paths, n *node.Node
 	if !l.force {
 		return &cli.Error{Err: errNoCluster, Hints: []string{fmt.Sprintf("no other master answers: %v", silent)}}
 	}
-	if err := l.remove(command.Context(), p); err != nil {
+	if err := l.remove(command, p); err != nil {
 		return err
 	}
 	fmt.Fprintf(command.ErrOrStderr(), "No other master answered. If the cluster still works, run 'gravity remove %s --force' on one.\n", n.Name)

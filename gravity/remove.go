@@ -54,19 +54,19 @@ func (r *remove) run(command *cobra.Command, name string) error {
 	if err := r.ask(command, name, ""); err != nil {
 		return err
 	}
-	plan, err := removal.Launch(command.Context(), p, removal.Request{Node: name, Force: r.force}, version.Get().Version)
+	launched, err := removal.Launch(command.Context(), p, removal.Request{Node: name, Force: r.force}, version.Get().Version)
 	if err != nil {
 		return err
 	}
-	if err := r.launched(command, plan.OperationID, plan.ClusterName); err != nil || !r.wait {
+	if err := r.launched(command, launched.OperationID, launched.Cluster); err != nil || !r.wait {
 		return err
 	}
-	state, err := removal.Wait(command.Context(), p, plan.OperationID)
+	state, err := removal.Wait(command.Context(), p, launched.OperationID)
 	if err == nil && state != operation.Completed {
-		err = fmt.Errorf("operation %s is %s", plan.OperationID, string(state))
+		err = fmt.Errorf("operation %s is %s", launched.OperationID, string(state))
 	}
 	if err != nil {
-		return cli.WithHint(err, "see 'gravity plan --operation-id=%[1]s', and go on with 'gravity plan resume --operation-id=%[1]s'", plan.OperationID)
+		return cli.WithHint(err, "see 'gravity plan --operation-id=%[1]s', and go on with 'gravity plan resume --operation-id=%[1]s'", launched.OperationID)
 	}
 	return nil
 }

@@ -15,12 +15,13 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/upkeep"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 func newSystemCommand(g *globals) *cobra.Command {
 	command := &cobra.Command{Use: "system", Short: "Change what Gravity is on this machine"}
-	command.AddCommand(newUninstallCommand(g), newPrepareCommand(g))
+	command.AddCommand(newUninstallCommand(g), newPrepareCommand(g), newFitCommand(g), newRegisterCommand(g))
 	return command
 }
 
@@ -46,26 +47,50 @@ func newUninstallCommand(g *globals) *cobra.Command {
 				return err
 			}
 			defer release()
-			g.abandonJoins(command.Context(), p)
-			return install.Remove(command.Context(), p)
+			return g.removeAll(command.Context(), p, command.ErrOrStderr())
 		},
 	}
 	command.Flags().BoolVar(&confirmed, "confirm", false, "do it")
 	return command
 }
 
-// abandonJoins tells masters that this machine does not join any more. That they
-// do not hear it is no matter: after some time they know.
-func (g *globals) abandonJoins(ctx context.Context, p paths.Paths) {
+// removeAll removes everything of Gravity from this machine, and tells masters that it
+// does not join any more if it was about to. If they do not hear it, they are said to
+// be told by a person.
+func (g *globals) removeAll(ctx context.Context, p paths.Paths, stderr io.Writer) error {
+	ends, err := g.abandonJoins(ctx, p, stderr)
+	if removeErr := install.Remove(ctx, p); removeErr != nil {
+		return removeErr
+	}
+	for _, end := range ends {
+		err = errors.Join(err, end(ctx))
+	}
+	if err != nil {
+		name, _ := install.HostName()
+		fmt.Fprintf(stderr, "The cluster may still know this machine: %v\nIf it does, run 'gravity remove %s --force' on a master.\n", err, name)
+	}
+	return nil
+}
+
+// abandonJoins gives unfinished joins up. What it returns ends them when nothing runs
+// here any more.
+func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, stderr io.Writer) (ends []func(context.Context) error, failed error) {
 	ids, err := g.operations().List(ctx)
 	if err != nil {
-		return
+		return nil, nil //nolint:nilerr // they cannot be read
 	}
 	for _, id := range ids {
-		if found, err := g.operations().Read(ctx, id); err == nil && found.Active() {
-			_ = expand.Abandon(ctx, p, found.Plan)
+		found, err := g.operations().Read(ctx, id)
+		if err != nil || !found.Active() {
+			continue
+		}
+		end, err := expand.Abandon(ctx, p, found.Plan, g.log(stderr))
+		failed = errors.Join(failed, err)
+		if end != nil {
+			ends = append(ends, end)
 		}
 	}
+	return ends, failed
 }
 
 // hold takes all operations of this node, so that none is begun or executed until
@@ -127,7 +152,60 @@ func newPrepareCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkIdentity(p, n); err != nil {
+				return err // where systemd knows no ExecCondition
+			}
 			return container.New(p).Prepare(n)
+		},
+	}
+}
+
+// newFitCommand is what the master container's unit asks whether it may start. If
+// not, systemd skips the unit, and does not try again by itself: the agent does.
+func newFitCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:    "fit",
+		Short:  "Tell whether this machine is still the node that it was",
+		Hidden: true,
+		RunE: func(*cobra.Command, []string) error {
+			p, err := paths.New(g.stateDir)
+			if err != nil {
+				return err
+			}
+			n, err := node.Read(p)
+			if err != nil {
+				return err
+			}
+			return checkIdentity(p, n)
+		},
+	}
+}
+
+func checkIdentity(p paths.Paths, n *node.Node) error {
+	machine, err := node.ThisMachine()
+	if err != nil {
+		return err
+	}
+	return n.CheckIdentity(p, machine)
+}
+
+// newRegisterCommand brings a Node back that was deleted by hand.
+func newRegisterCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "register",
+		Short: "Register this node in Kubernetes again, after its Node object was deleted by hand",
+		Long: "Register this node in Kubernetes again, after its Node object was deleted by hand. Nodes do not do that by\n" +
+			"themselves. A node that was removed from the cluster is refused: it has to leave and to join.",
+		RunE: func(command *cobra.Command, _ []string) error {
+			p, err := paths.New(g.stateDir)
+			if err != nil {
+				return err
+			}
+			n, err := node.Read(p)
+			if err != nil {
+				return needsRoot(err)
+			}
+			return upkeep.Register(command.Context(), p, n)
 		},
 	}
 }

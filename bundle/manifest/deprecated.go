@@ -1,6 +1,9 @@
 package manifest
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // deprecated warns about what the original took and today's Kubernetes has no, or
 // another, use for. All of it stays in the manifest.
@@ -49,14 +52,15 @@ func (c checks) deprecatedProviders() {
 	}
 	const path = "providers.generic.network.type"
 	network := providers.Generic.Network.Type
-	if network == NetworkVXLAN || network == NetworkWireGuard {
+	known := []string{NetworkVXLAN, NetworkHostGW, NetworkWireGuard}
+	if slices.Contains(known, network) {
 		return
 	}
 	hint := fmt.Sprintf("write %s, or %s for an encrypted network", NetworkVXLAN, NetworkWireGuard)
 	why := otherNetworks[network]
 	if why == "" {
-		why = "known are vxlan and wireguard"
-		if best := Closest(network, []string{NetworkVXLAN, NetworkWireGuard}); best != "" {
+		why = "known are vxlan, host-gw and wireguard"
+		if best := Closest(network, known); best != "" {
 			hint = fmt.Sprintf("did you mean %q?", best)
 		}
 	}

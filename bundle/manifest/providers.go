@@ -61,14 +61,17 @@ type Generic struct {
 const (
 	// NetworkVXLAN is flannel with VXLAN.
 	NetworkVXLAN = "vxlan"
+	// NetworkHostGW is flannel with routes: nodes send to each other's pods as they
+	// are, which is fastest and needs all nodes in one subnet.
+	NetworkHostGW = "host-gw"
 	// NetworkWireGuard is flannel with WireGuard, which encrypts (S115).
 	NetworkWireGuard = "wireguard"
 )
 
 // GenericNetwork is the network between pods.
 type GenericNetwork struct {
-	// Type is vxlan or, to encrypt what pods send between hosts, wireguard
-	// (S115).
+	// Type is vxlan, or host-gw where all hosts are in one subnet, or, to encrypt
+	// what pods send between hosts, wireguard (S115).
 	Type string `json:"type,omitempty" manifest:"default=vxlan"`
 }
 

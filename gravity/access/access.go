@@ -43,7 +43,7 @@ type Options struct {
 
 // Objects lists what makes up a cluster's access, in the order of creation.
 func Objects(options Options) ([]*unstructured.Unstructured, error) {
-	names := []string{"namespaces", "groups", "roles", "hooks", "policy"}
+	names := []string{"namespaces", "groups", "roles", "hooks", "policy", "nodes"}
 	if options.AdminServiceAccounts {
 		names = append(names, "admin")
 	}

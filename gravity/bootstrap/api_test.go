@@ -80,6 +80,23 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.store(path, kind, sent)
 		object, found = sent, true
 	}
+	if r.Method == http.MethodPatch && found {
+		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
+			fail(w, http.StatusBadRequest)
+			return
+		}
+		data, _ := object["data"].(map[string]any)
+		if data == nil {
+			data = map[string]any{}
+		}
+		changes, _ := sent["data"].(map[string]any)
+		for name, value := range changes {
+			if data[name] = value; value == nil {
+				delete(data, name)
+			}
+		}
+		object["data"] = data
+	}
 	if r.Method == http.MethodDelete {
 		delete(a.objects, path)
 	}

@@ -76,6 +76,13 @@ func (c *Client) call(ctx context.Context, method, path string, request, answer 
 	return waitError{cli.WithHint(errors.Join(failed...), "name the address of a master, and open port %d for the new node", Port)}
 }
 
+// removedError is what a master says to a node that was removed.
+type removedError struct{ error }
+
+func (e *removedError) Unwrap() error { return e.error }
+
+func (*removedError) Is(target error) bool { return target == ErrRemoved }
+
 // unreachableError is about a peer that does not answer.
 type unreachableError struct {
 	peer string
@@ -114,6 +121,9 @@ func (c *Client) ask(ctx context.Context, peer, method, path string, body []byte
 	err = fmt.Errorf("%s: %s", peer, refused.Error)
 	if len(refused.Hints) > 0 {
 		err = &cli.Error{Err: err, Hints: refused.Hints}
+	}
+	if refused.Removed {
+		return &removedError{err}
 	}
 	if refused.Busy {
 		err = cli.Busy(err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	roster "github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 )
 
 const (
@@ -25,13 +26,18 @@ const (
 	tokenNamespace = "kube-system"
 )
 
-// credentials makes a bootstrap token of Kubernetes.
+// credentials makes a bootstrap token of Kubernetes, and records the node.
 func (w *work) credentials(ctx context.Context) (any, error) {
 	authority, err := os.ReadFile(w.paths.KubernetesFile("pki", "ca.crt"))
 	if err != nil {
 		return nil, err
 	}
 	if err := removeTokens(ctx, w.client, w.join.Operation); err != nil {
+		return nil, err
+	}
+	// From now on the node's kubelet may register it.
+	record := roster.Record{Role: w.join.Role, Address: w.join.Address, Master: w.join.Master}
+	if err := roster.Put(ctx, w.client, w.join.Name, record); err != nil {
 		return nil, err
 	}
 	id, secret := strings.ToLower(rand.Text()[:6]), strings.ToLower(rand.Text()[:16])

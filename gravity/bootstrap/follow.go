@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -21,12 +22,18 @@ const followInterval = 3 * time.Second
 // Follow keeps what a node knows of masters and registries up to date until the
 // context ends: a master asks the Kubernetes API, other nodes, whom that would
 // not tell about others, ask masters. While nobody answers, what was known last
-// stays.
+// stays. A node that learns that it was removed keeps that as its dismissal.
 func Follow(ctx context.Context, p paths.Paths, n *node.Node, log *slog.Logger) error {
-	f := &follower{paths: p, node: n}
+	f := &follower{paths: p, node: n, kube: kube.File{Path: p.KubernetesFile("admin.conf")}}
 	reported := ""
 	for {
 		err := f.update(ctx)
+		if errors.Is(err, ErrRemoved) {
+			dismissal := node.Dismissal{Time: time.Now(), Reason: err.Error()}
+			if known, readErr := node.ReadDismissal(p); readErr == nil && known == nil {
+				err = errors.Join(err, dismissal.Write(p))
+			}
+		}
 		if text := fmt.Sprint(err); err != nil && ctx.Err() == nil && text != reported {
 			log.Warn("cannot find out who is a master; what was known last stays", "error", err)
 			reported = text
@@ -45,7 +52,7 @@ func Follow(ctx context.Context, p paths.Paths, n *node.Node, log *slog.Logger) 
 type follower struct {
 	paths paths.Paths
 	node  *node.Node
-	kube  *kube.Client
+	kube  kube.File
 }
 
 func (f *follower) update(ctx context.Context) error {
@@ -53,6 +60,9 @@ func (f *follower) update(ctx context.Context) error {
 	defer cancel()
 	view, err := f.view(ctx)
 	if err != nil {
+		return err
+	}
+	if err := view.Removals.Write(f.paths); err != nil {
 		return err
 	}
 	if len(view.Masters) == 0 {
@@ -80,15 +90,16 @@ func (f *follower) update(ctx context.Context) error {
 
 func (f *follower) view(ctx context.Context) (*View, error) {
 	if f.node.Master {
-		if f.kube == nil {
-			client, err := kube.Open(f.paths.KubernetesFile("admin.conf"))
-			if err != nil {
-				return nil, err
-			}
-			f.kube = client
+		client, err := f.kube.Client()
+		if err != nil {
+			return nil, err
 		}
-		masters, err := Masters(ctx, f.kube)
-		return &View{Masters: masters}, err
+		removals, err := f.removed(ctx, client)
+		if err != nil {
+			return nil, err
+		}
+		masters, err := Masters(ctx, client)
+		return &View{Masters: masters, Removals: removals}, err
 	}
 	client, err := Open(f.paths)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	roster "github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/token"
@@ -34,7 +35,7 @@ func (s *Server) authority(r *http.Request, request *authorityRequest) (any, err
 	if err != nil {
 		return nil, err
 	}
-	answer := &authorityAnswer{Authority: authority.PEM(), Time: time.Now().UTC()}
+	answer := &authorityAnswer{Authority: authority.PEM(), Time: s.now().UTC()}
 	answer.Proof = token.Proof(record.Key, answer.parts(request.Nonce)...)
 	return answer, nil
 }
@@ -132,11 +133,15 @@ func (s *Server) answer(ctx context.Context, client *kube.Client, facts *cluster
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now()
 	signed, err := authority.Sign(request, certificate.ForNode(&node.Node{
-		Name: admitted.Name, Address: admitted.Address, Master: admitted.Master,
-	}), time.Now())
+		Name: admitted.Name, Address: admitted.Address, Master: admitted.Master, CertificateLifetime: facts.CertificateLifetime,
+	}), now)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, err)
+	}
+	if err := roster.Readmit(ctx, client, admitted.Name, now.Truncate(time.Second)); err != nil {
+		return nil, err
 	}
 	manifest, err := s.application(client, facts).ReadManifest(ctx)
 	if err != nil {
@@ -166,7 +171,11 @@ func (s *Server) view(ctx context.Context, client *kube.Client) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &View{Masters: masters, Hosts: hosts}, nil
+	removals, err := roster.Removals(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	return &View{Masters: masters, Hosts: hosts, Removals: removals}, nil
 }
 
 // Masters are the addresses of masters, sorted.

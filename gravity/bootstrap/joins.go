@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -59,6 +60,26 @@ func changeJoins(ctx context.Context, client *kube.Client, now func() time.Time,
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// Discard frees the place of a node that is removed before it has joined completely,
+// and removes what its join needed.
+func Discard(ctx context.Context, client *kube.Client, node string) error {
+	var discarded []string
+	err := changeJoins(ctx, client, time.Now, func(joins map[string]join) error {
+		discarded = discarded[:0]
+		for operation, j := range joins {
+			if j.Name == node {
+				discarded = append(discarded, operation)
+				delete(joins, operation)
+			}
+		}
+		return nil
+	})
+	for _, operation := range discarded {
+		err = errors.Join(err, removeTokens(ctx, client, operation))
+	}
+	return err
 }
 
 func decodeJoins(object *unstructured.Unstructured, now time.Time) (map[string]join, error) {

@@ -32,16 +32,21 @@ type Server struct {
 	log   *slog.Logger
 	store *store.Store
 	limit *limiter
+	// now is the clock that is shown to machines.
+	now func() time.Time
 
 	// hashing is held while a token's key is made, which takes memory.
 	hashing sync.Mutex
-	mu      sync.Mutex
-	kube    *kube.Client
+	// open connects to the API servers.
+	open func() (*kube.Client, error)
 }
 
 // NewServer returns the server of a master.
 func NewServer(p paths.Paths, n *node.Node, log *slog.Logger) *Server {
-	return &Server{paths: p, node: n, log: log, store: store.New(p.Store()), limit: newLimiter()}
+	return &Server{
+		paths: p, node: n, log: log, store: store.New(p.Store()), limit: newLimiter(), now: time.Now,
+		open: (&kube.File{Path: p.KubernetesFile("admin.conf")}).Client,
+	}
 }
 
 // Serve answers until the context ends. Requests that run then are interrupted.
@@ -88,6 +93,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("POST "+pathStep+"{step}", s.nodes(s.step))
 	mux.Handle("GET "+pathCluster, s.nodes(s.cluster))
 	mux.Handle("GET "+pathPackages, s.nodes(s.packages))
+	mux.Handle("POST "+pathCertificate, s.nodes(s.certificate))
 	return mux
 }
 
@@ -136,6 +142,10 @@ func (s *Server) nodes(answer func(http.ResponseWriter, *http.Request, caller) (
 			s.reply(w, r, nil, refuse(http.StatusForbidden, errors.New("only nodes may ask for this")))
 			return
 		}
+		if err := s.checkRemoved(r.Context(), r.TLS.PeerCertificates[0]); err != nil {
+			s.reply(w, r, nil, err)
+			return
+		}
 		result, err := answer(w, r, caller{subject.CommonName, slices.Contains(subject.OrganizationalUnit, certificate.UnitMaster)})
 		s.reply(w, r, result, err)
 	})
@@ -150,7 +160,9 @@ type caller struct {
 func (s *Server) reply(w http.ResponseWriter, r *http.Request, result any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		answer := failure{Error: err.Error(), Hints: cli.Hints(err), Busy: cli.ExitCode(err) == cli.ExitBusy}
+		answer := failure{
+			Error: err.Error(), Hints: cli.Hints(err), Removed: errors.Is(err, ErrRemoved), Busy: cli.ExitCode(err) == cli.ExitBusy,
+		}
 		status := http.StatusInternalServerError
 		var asked *statusError
 		switch {
@@ -173,16 +185,11 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, result any, err e
 
 // client is a connection to the API servers with all rights.
 func (s *Server) client() (*kube.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.kube == nil {
-		client, err := kube.Open(s.paths.KubernetesFile("admin.conf"))
-		if err != nil {
-			return nil, fmt.Errorf("this master is not ready: %w", err)
-		}
-		s.kube = client
+	client, err := s.open()
+	if err != nil {
+		return nil, fmt.Errorf("this master is not ready: %w", err)
 	}
-	return s.kube, nil
+	return client, nil
 }
 
 // application is the cluster's application.

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,10 +25,12 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/resource"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/store"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/token"
 )
@@ -59,10 +62,12 @@ func (m memory) ReadManifest(_ context.Context, digest v1.Hash) ([]byte, error) 
 
 // master is a master with an API and a store, that has no Kubernetes.
 type master struct {
-	api   *api
-	peer  string
-	paths paths.Paths
-	token token.Token
+	api    *api
+	client *kube.Client
+	clock  atomic.Int64 // how far it is ahead, in nanoseconds
+	peer   string
+	paths  paths.Paths
+	token  token.Token
 }
 
 func newMaster(t *testing.T) *master {
@@ -91,7 +96,9 @@ func newMaster(t *testing.T) *master {
 		}
 	}
 	server := NewServer(p, own, slog.New(slog.DiscardHandler))
-	m.api, server.kube = newAPI(t)
+	server.now = func() time.Time { return time.Now().Add(time.Duration(m.clock.Load())) }
+	api, client := newAPI(t)
+	m.api, m.client, server.open = api, client, func() (*kube.Client, error) { return client, nil }
 	m.know(t, m.token, time.Time{})
 	m.api.put("nodes/node-1", "Node", map[string]any{
 		"metadata": map[string]any{"labels": map[string]any{"node-role.kubernetes.io/control-plane": ""}},
@@ -215,12 +222,15 @@ func TestJoin(t *testing.T) {
 	if err != nil || string(secrets.AuthorityKey) != string(key) || string(secrets.PKI["etcd/ca.key"]) != "etcd/ca.key" {
 		t.Errorf("the secrets are not those of masters: %v", err)
 	}
-	want := node.Environment{"HTTP_PROXY": "http://proxy"}
-	if err := want.Write(m.paths); err != nil {
-		t.Fatal(err)
+	m.document("runtimeenvironment", `{"kind":"RuntimeEnvironment","version":"v1","spec":{"data":{"HTTP_PROXY":"http://proxy"}}}`)
+	m.document("clusterconfiguration", `{"kind":"ClusterConfiguration","version":"v1","spec":{"kubelet":{"config":{"kind":"KubeletConfiguration","maxPods":31}}}}`)
+	var configuration Configuration
+	if err := second.client.Step(t.Context(), StepConfiguration, second.request, true, &configuration); err != nil || configuration.Kubelet["maxPods"] != 31.0 {
+		t.Errorf("the configuration is %v, %v", configuration, err)
 	}
 	var environment node.Environment
-	if err := second.client.Step(t.Context(), StepEnvironment, second.request, true, &environment); err != nil || environment["HTTP_PROXY"] != "http://proxy" {
+	if err := second.client.Step(t.Context(), StepEnvironment, second.request, true, &environment); err != nil ||
+		environment["HTTP_PROXY"] != "http://proxy" || !strings.Contains(environment["NO_PROXY"], ",10.0.0.2,10.0.0.1,10.244.0.0/16,") {
 		t.Errorf("the environment is %v, %v", environment, err)
 	}
 	var credentials kubeadm.Credentials
@@ -270,6 +280,13 @@ func TestStrangers(t *testing.T) {
 	}
 	_, err = m.attempt(t, wrong, 2, "")
 	wants(t, err, "the join token is wrong, or who answers is not a master of its cluster")
+	m.clock.Store(int64(time.Hour))
+	_, err = m.attempt(t, m.token, 2, "")
+	wants(t, err, "the clock of this machine is 1h0m0s behind that of the master")
+	m.clock.Store(-int64(time.Hour))
+	_, err = m.attempt(t, m.token, 2, "")
+	wants(t, err, "the clock of this machine is 1h0m0s ahead of that of the master")
+	m.clock.Store(0)
 	// Somebody who knows only the ID of the token stands before the master.
 	impostor, err := token.Parse(m.token.ID + "." + token.New().String()[9:])
 	if err != nil {
@@ -296,4 +313,12 @@ func TestStrangers(t *testing.T) {
 	defer nobody.Close()
 	_, err = nobody.View(t.Context())
 	wants(t, err, "127.0.0.1:1 does not answer")
+}
+
+// document keeps one of Gravity's documents in the cluster.
+func (m *master) document(kind, content string) {
+	m.api.put("namespaces/gravity-system/secrets/"+kind, "Secret", map[string]any{
+		"metadata": map[string]any{"labels": map[string]any{resource.LabelKind: kind}},
+		"data":     map[string]any{resource.Key: base64.StdEncoding.EncodeToString([]byte(content))},
+	})
 }

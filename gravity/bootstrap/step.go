@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +17,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/etcd"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
@@ -34,16 +36,18 @@ type work struct {
 }
 
 var steps = map[Step]func(*work, context.Context) (any, error){
-	StepRenew:       func(*work, context.Context) (any, error) { return struct{}{}, nil },
-	StepSecrets:     (*work).secrets,
-	StepCredentials: (*work).credentials,
-	StepEnvironment: func(w *work, _ context.Context) (any, error) { return node.ReadEnvironment(w.paths) },
-	StepPreHook:     func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPreNodeAdd) },
-	StepPostHook:    func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPostNodeAdd) },
-	StepBackup:      (*work).backup,
-	StepForget:      (*work).forget,
-	StepReady:       (*work).ready,
-	StepRelease:     (*work).release,
+	StepRenew:         func(*work, context.Context) (any, error) { return struct{}{}, nil },
+	StepSecrets:       (*work).secrets,
+	StepCredentials:   (*work).credentials,
+	StepEnvironment:   (*work).environment,
+	StepConfiguration: (*work).configuration,
+	StepPreHook:       func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPreNodeAdd) },
+	StepPostHook:      func(w *work, ctx context.Context) (any, error) { return w.hook(ctx, manifest.HookPostNodeAdd) },
+	StepBackup:        (*work).backup,
+	StepForget:        (*work).forget,
+	StepWithdraw:      (*work).withdraw,
+	StepReady:         (*work).ready,
+	StepRelease:       (*work).release,
 }
 
 // step does a part of a join for a node.
@@ -178,6 +182,24 @@ func (w *work) forget(ctx context.Context) (any, error) {
 		err = nil
 	}
 	return struct{}{}, err
+}
+
+// withdraw removes the node from etcd. It may be there without a name, when it was
+// interrupted.
+func (w *work) withdraw(ctx context.Context) (any, error) {
+	client := etcd.New(container.New(w.paths))
+	members, err := client.Members(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(members, func(m etcd.Member) bool { return m.At(w.join.Name, w.join.Address) })
+	if i < 0 || !w.join.Master {
+		return struct{}{}, nil
+	}
+	if err := etcd.CheckRemoval(members, members[i]); err != nil {
+		return nil, refuse(http.StatusConflict, err)
+	}
+	return struct{}{}, client.Remove(ctx, members[i].ID)
 }
 
 // ready gives the node its labels, also those that a kubelet may not give

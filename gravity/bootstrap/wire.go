@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/store"
 )
 
@@ -25,6 +26,8 @@ const (
 	pathCluster   = "/v1/cluster"
 	pathPackages  = "/v1/packages"
 	pathStep      = "/v1/steps/"
+	// pathCertificate renews a node's certificate.
+	pathCertificate = "/v1/certificate"
 )
 
 // maxBody bounds requests and, but for packages, answers, in bytes.
@@ -91,6 +94,8 @@ type View struct {
 	Masters []netip.Addr `json:"masters"`
 	// Hosts are the original hosts of the images that masters serve.
 	Hosts []string `json:"hosts"`
+	// Removals are the nodes that were removed.
+	Removals node.Removals `json:"removals,omitempty"`
 }
 
 // Step is a part of a join that a master does. Each may be repeated.
@@ -104,6 +109,8 @@ const (
 	StepSecrets Step = "secrets"
 	// StepEnvironment gets node.Environment: what services have in theirs.
 	StepEnvironment Step = "environment"
+	// StepConfiguration gets Configuration.
+	StepConfiguration Step = "configuration"
 	// StepCredentials gets kubeadm.Credentials.
 	StepCredentials Step = "credentials"
 	// StepPreHook and StepPostHook run the application's hooks.
@@ -113,6 +120,9 @@ const (
 	StepBackup Step = "backup"
 	// StepForget removes a node from Kubernetes that has not joined completely.
 	StepForget Step = "forget"
+	// StepWithdraw removes a master's member from etcd that does not become one after
+	// all; it must run, since etcd needs a majority to lose it.
+	StepWithdraw Step = "withdraw"
 	// StepReady gives the node its labels and waits until it is ready.
 	StepReady Step = "ready"
 	// StepRelease ends the join, whether it is complete or given up.
@@ -140,6 +150,8 @@ type Secrets struct {
 type failure struct {
 	Error string   `json:"error"`
 	Hints []string `json:"hints,omitempty"`
+	// Removed tells that who asks was removed from the cluster.
+	Removed bool `json:"removed,omitempty"`
 	// Wait tells that the request can succeed later.
 	Wait bool `json:"wait,omitempty"`
 	// Busy tells that it can succeed when what others do has ended, which may be

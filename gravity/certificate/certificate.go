@@ -24,9 +24,9 @@ import (
 
 const (
 	authorityLife = 10 * 365 * 24 * time.Hour
-	leafLife      = 365 * 24 * time.Hour
-	// renewBefore is how long before its end a certificate is made anew.
-	renewBefore = 30 * 24 * time.Hour
+	// Life is how long certificates are good, unless the cluster was installed with
+	// another lifetime.
+	Life = 365 * 24 * time.Hour
 	// backdate lets machines whose clocks are a little behind accept it.
 	backdate = 10 * time.Minute
 )
@@ -90,11 +90,29 @@ type Request struct {
 	// DNS and Addresses are what a server is called by.
 	DNS       []string
 	Addresses []netip.Addr
+	// Life is how long the certificate is good; zero means Life.
+	Life time.Duration
 }
 
+// Due tells whether a certificate is to be made anew: when a third of its
+// lifetime is left, or if it begins later than now, since the clock was wrong when
+// it was made. Zero means Life.
+func Due(certificate *x509.Certificate, life time.Duration, now time.Time) bool {
+	return now.Before(certificate.NotBefore) || certificate.NotAfter.Sub(now) <= orLife(life)/3
+}
+
+func orLife(life time.Duration) time.Duration {
+	if life <= 0 {
+		return Life
+	}
+	return life
+}
+
+// Issued is when gravity's authority signed a certificate.
+func Issued(certificate *x509.Certificate) time.Time { return certificate.NotBefore.Add(backdate) }
+
 // Ensure makes a certificate and its key, unless the files have one of this
-// authority for the same holder that is good for 30 more days. It tells whether
-// it wrote. Made again, a certificate has a new key.
+// authority for the same holder that is not Due. It tells whether it wrote. Made again, a certificate has a new key.
 func (a *Authority) Ensure(request Request, certificateFile, keyFile string, now time.Time) (written bool, err error) {
 	certificate, _, _, err := read(certificateFile, keyFile)
 	if err == nil && a.covers(certificate, request, now) {
@@ -117,7 +135,7 @@ func (a *Authority) leaf(request Request, public *ecdsa.PublicKey, now time.Time
 		Subject:     pkix.Name{CommonName: request.Name},
 		DNSNames:    request.DNS,
 		NotBefore:   now.Add(-backdate),
-		NotAfter:    now.Add(leafLife),
+		NotAfter:    now.Add(orLife(request.Life)),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
@@ -142,7 +160,7 @@ func (a *Authority) covers(certificate *x509.Certificate, request Request, now t
 	if certificate.CheckSignatureFrom(a.certificate) != nil || certificate.Subject.CommonName != request.Name {
 		return false
 	}
-	if now.Before(certificate.NotBefore) || certificate.NotAfter.Sub(now) < renewBefore {
+	if Due(certificate, request.Life, now) {
 		return false
 	}
 	var addresses []netip.Addr

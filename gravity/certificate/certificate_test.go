@@ -35,6 +35,8 @@ func TestEnsure(t *testing.T) {
 	crt, key := filepath.Join(folder, "node.crt"), filepath.Join(folder, "node.key")
 	other := request
 	other.DNS = []string{"node-1", "leader.telekube.local"}
+	short := other
+	short.Life = 3 * time.Minute
 	for _, test := range []struct {
 		name    string
 		request certificate.Request
@@ -44,8 +46,13 @@ func TestEnsure(t *testing.T) {
 		{"first", request, now, true},
 		{"again", request, now, false},
 		{"more names", other, now, true},
-		{"still good", other, now.Add(330 * 24 * time.Hour), false},
-		{"ends soon", other, now.Add(336 * 24 * time.Hour), true},
+		{"still good", other, now.Add(243 * 24 * time.Hour), false},
+		{"a third is left", other, now.Add(244 * 24 * time.Hour), true},
+		{"made when the clock was wrong", other, now, true},
+		{"a short lifetime", short, now, false},
+		{"of a short lifetime", short, now.Add(400 * 24 * time.Hour), true},
+		{"still good for a minute", short, now.Add(400*24*time.Hour + time.Minute), false},
+		{"not any more", short, now.Add(400*24*time.Hour + 2*time.Minute), true},
 	} {
 		written, err := authority.Ensure(test.request, crt, key, test.now)
 		if err != nil || written != test.written {

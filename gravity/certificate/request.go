@@ -31,7 +31,7 @@ const (
 func ForNode(n *node.Node) Request {
 	r := Request{
 		Name: n.Name, Organization: Organization, Unit: UnitNode, DNS: []string{n.Name},
-		Addresses: []netip.Addr{n.Address, netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+		Addresses: []netip.Addr{n.Address, netip.AddrFrom4([4]byte{127, 0, 0, 1})}, Life: n.CertificateLifetime,
 	}
 	if n.Master {
 		r.Unit, r.DNS = UnitMaster, append(r.DNS, "leader.telekube.local", "registry.local")
@@ -83,16 +83,62 @@ func NewRequest() (request, key []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, private)
-	if err != nil {
+	if request, err = requestFor(private); err != nil {
 		return nil, nil, err
 	}
 	encoded, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		return nil, nil, err
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), nil
+	return request, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), nil
+}
+
+func requestFor(key *ecdsa.PrivateKey) ([]byte, error) {
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
+}
+
+// NewRequest asks for a certificate for the key that the node has: so only one
+// file changes when it comes, and there is no moment at which the two do not
+// belong together.
+func (f Files) NewRequest() ([]byte, error) {
+	_, key, _, err := read(f.Certificate, f.Key)
+	if err != nil {
+		return nil, err
+	}
+	return requestFor(key)
+}
+
+// Leaf is the node's certificate.
+func (f Files) Leaf() (*x509.Certificate, error) {
+	leaf, _, _, err := read(f.Certificate, f.Key)
+	return leaf, err
+}
+
+// Check fails unless a certificate, PEM, is one of the authority for the key that
+// the node has.
+func (f Files) Check(certificate []byte) error {
+	key, err := os.ReadFile(f.Key)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(f.Authority)
+	if err != nil {
+		return err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(content) {
+		return fmt.Errorf("%s has no certificate", f.Authority)
+	}
+	_, err = pair.Leaf.Verify(x509.VerifyOptions{Roots: pool, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err
 }
 
 // Sign makes a certificate for the key of a request.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -47,6 +48,9 @@ type Facts struct {
 	ServiceGroup int64 `json:"service_gid"`
 	// CloudProvider is generic, aws or gce.
 	CloudProvider string `json:"cloud_provider"`
+	// CertificateLifetime is how long certificates of nodes are good, in
+	// nanoseconds; zero means a year.
+	CertificateLifetime time.Duration `json:"certificate_lifetime,omitempty"`
 }
 
 // Write records the facts.
@@ -60,7 +64,7 @@ func Write(ctx context.Context, client *kube.Client, f *Facts) error {
 			"pod-network": f.PodNetwork.String(), "service-network": f.ServiceNetwork.String(),
 			"vxlan-port":  strconv.Itoa(f.VXLANPort),
 			"service_uid": strconv.FormatInt(f.ServiceUser, 10), "service_gid": strconv.FormatInt(f.ServiceGroup, 10),
-			"cloud-provider": f.CloudProvider,
+			"cloud-provider": f.CloudProvider, "certificate-lifetime": f.CertificateLifetime.String(),
 		},
 	}})
 }
@@ -87,11 +91,14 @@ func parse(data map[string]string) (*Facts, error) {
 		Name: data["name"], State: data["state"], Application: data["application"], Version: data["version"],
 		Runtime: data["runtime"], Bundle: data["bundle"], CloudProvider: data["cloud-provider"],
 	}
-	var failed [5]error
+	var failed [6]error
 	f.PodNetwork, failed[0] = netip.ParsePrefix(data["pod-network"])
 	f.ServiceNetwork, failed[1] = netip.ParsePrefix(data["service-network"])
 	f.VXLANPort, failed[2] = strconv.Atoi(data["vxlan-port"])
 	f.ServiceUser, failed[3] = strconv.ParseInt(data["service_uid"], 10, 64)
 	f.ServiceGroup, failed[4] = strconv.ParseInt(data["service_gid"], 10, 64)
+	if text := data["certificate-lifetime"]; text != "" {
+		f.CertificateLifetime, failed[5] = time.ParseDuration(text)
+	}
 	return f, errors.Join(failed[:]...)
 }

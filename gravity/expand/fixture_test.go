@@ -2,6 +2,7 @@ package expand_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -12,6 +13,10 @@ import (
 
 func TestMain(m *testing.M) {
 	lab.SuperviseIfAsked()
+	if master := os.Getenv(impostorVariable); master != "" {
+		fmt.Fprintln(os.Stderr, standBefore(master))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
@@ -80,38 +85,10 @@ hooks:
                 command: [sh, -euc, 'kubectl get node $GRAVITY_NODE_NAME && kubectl create configmap -n default after-$GRAVITY_NODE_NAME']
 `
 
-// shopObjects are a pod on every node that says its name to who connects.
-const shopObjects = `apiVersion: v1
-kind: Service
-metadata:
-  name: shop
-  namespace: default
-spec:
-  ports: [{port: 80, targetPort: 8080}]
-  selector: {app: shop}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata:
-  name: shop
-  namespace: default
-spec:
-  selector: {matchLabels: {app: shop}}
-  template:
-    metadata: {labels: {app: shop}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-        - name: shop
-          image: docker.io/library/hook:1
-          command: [systemd-socket-activate, --listen=8080, --inetd, --accept, /bin/echo, hello]
-          securityContext: {runAsUser: 1000}
-`
-
 var shop = installtest.Application{
 	Manifest: shopManifest, Name: "shop", Version: "1.0.0",
 	Images: map[string]string{"docker.io/library/hook:1": "gravity.local/master:" + installtest.Version}, // it has a shell
-	Files:  map[string]string{"objects.yaml": shopObjects},
+	Files:  map[string]string{"objects.yaml": installtest.TalkObjects},
 }
 
 // TestFixture writes the bundle where a variable says, for trials by hand.

@@ -39,6 +39,9 @@ func (c *checks) Execute(ctx context.Context) error {
 	if s.Node.Master {
 		profile.ServiceRole = manifest.RoleMaster
 	}
+	if err := checkSubnet(m.Providers.Generic.Network.Type, s.Node.Address, s.View.Masters); err != nil {
+		return err
+	}
 	machine, err := preflight.Local()
 	if err != nil {
 		return err
@@ -92,21 +95,21 @@ func (c *configure) Execute(ctx context.Context) error {
 }
 
 // secrets writes the keys that all masters have.
-func (c *configure) secrets(ctx context.Context) error {
+func (e *environment) secrets(ctx context.Context) error {
 	var secrets bootstrap.Secrets
-	if err := c.ask(ctx, bootstrap.StepSecrets, &secrets); err != nil {
+	if err := e.ask(ctx, bootstrap.StepSecrets, &secrets); err != nil {
 		return err
 	}
-	if err := paths.WriteFile(certificate.FilesOf(c.paths).AuthorityKey, secrets.AuthorityKey, 0o600); err != nil {
+	if err := paths.WriteFile(certificate.FilesOf(e.paths).AuthorityKey, secrets.AuthorityKey, 0o600); err != nil {
 		return err
 	}
 	if len(secrets.Token) > 0 {
-		if err := paths.WriteFile(c.paths.Token(), secrets.Token, 0o600); err != nil {
+		if err := paths.WriteFile(e.paths.Token(), secrets.Token, 0o600); err != nil {
 			return err
 		}
 	}
 	for _, name := range kubeadm.PKI {
-		if err := paths.WriteFile(c.paths.KubernetesFile("pki", name), secrets.PKI[name], 0o600); err != nil {
+		if err := paths.WriteFile(e.paths.KubernetesFile("pki", name), secrets.PKI[name], 0o600); err != nil {
 			return err
 		}
 	}

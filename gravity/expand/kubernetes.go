@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/application"
@@ -29,6 +30,11 @@ func (k *joinKubernetes) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(k.paths.KubernetesFile("pki", "ca.key")); err != nil && k.settings.Node.Master {
+		if err := k.secrets(ctx); err != nil { // a rollback has removed them
+			return err
+		}
+	}
 	var credentials kubeadm.Credentials
 	if err := k.ask(ctx, bootstrap.StepCredentials, &credentials); err != nil {
 		return err
@@ -42,17 +48,37 @@ func (k *joinKubernetes) Execute(ctx context.Context) error {
 	if config.Environment, err = node.ReadEnvironment(k.paths); err != nil {
 		return err
 	}
+	var given bootstrap.Configuration
+	if err := k.ask(ctx, bootstrap.StepConfiguration, &given); err != nil {
+		return err
+	}
+	config.Kubelet = given.Kubelet
 	forget := func(ctx context.Context) error { return k.ask(ctx, bootstrap.StepForget, nil) }
 	return errors.Join(kubeadm.Join(ctx, k.paths, k.container, config, s.Node.Master, &credentials, forget, log), log.Close())
 }
 
-// Rollback removes the node from Kubernetes; a member of etcd stays, since etcd
-// must have a majority without it.
+// Rollback removes the node from etcd, while it runs, and from Kubernetes, when its
+// kubelet does not register it again.
 func (k *joinKubernetes) Rollback(ctx context.Context) error {
+	if err := k.withdraw(ctx, stepWithin); err != nil {
+		return err
+	}
 	if err := install.RemoveKubernetes(ctx, k.paths, k.container); err != nil {
 		return err
 	}
 	return k.ask(ctx, bootstrap.StepForget, nil)
+}
+
+// withdraw takes a member of etcd away that kubeadm has made. It runs meanwhile: of
+// two members both are the majority.
+func (k *joinKubernetes) withdraw(ctx context.Context, within time.Duration) error {
+	if !kubeadm.Begun(k.paths) || !k.settings.Node.Master {
+		return nil
+	}
+	if err := k.container.Start(ctx); err != nil {
+		return err
+	}
+	return k.askWithin(ctx, within, bootstrap.StepWithdraw, nil)
 }
 
 // wait waits until the node is ready, and has its labels.
@@ -66,6 +92,9 @@ func (w *wait) Done(context.Context) (bool, error) { return false, nil }
 
 func (w *wait) Execute(ctx context.Context) error {
 	if err := w.askWithin(ctx, readyTimeout, bootstrap.StepReady, nil); err != nil {
+		return err
+	}
+	if err := kubeadm.Registered(w.paths); err != nil {
 		return err
 	}
 	if !w.settings.Node.Master {

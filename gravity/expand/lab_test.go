@@ -2,10 +2,9 @@ package expand_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,18 +33,31 @@ func TestJoin(t *testing.T) {
 	installtest.SkipWithoutLab(t)
 	program := installtest.Program(t)
 	l := &lab4{T: t, machines: installtest.Machines(t, "join", 4, installtest.Bundle(t, program, shop), program)}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
-	l.timed(ctx, 0, "/root/app/install --cluster=test")
-	l.token = output(ctx, t, l.machines[0], "cat /var/lib/gravity/agent/token")
-	l.peer = output(ctx, t, l.machines[0], "hostname -I | tr ' ' '\\n' | grep ^10.213")
+	before := output(ctx, t, l.machines[2], installtest.Snapshot)
+	random := seeded(t)
+	l.install(ctx)
 	l.refusals(ctx)
+	l.unreachable(ctx)
+	l.crowd(ctx)
 	l.timed(ctx, 1, l.join("--role=worker"))
 	l.worker(ctx)
 	l.meanwhile(ctx)
-	l.killed(ctx, 3)
+	l.rolledBack(ctx, before)
+	l.interrupted(ctx, 2, l.join(""), sample(random))
+	l.full(ctx)
+	l.killed(ctx, 3, random)
 	l.cluster(ctx)
 	l.loss(ctx)
+}
+
+// install makes the cluster.
+func (l *lab4) install(ctx context.Context) {
+	l.Helper()
+	l.timed(ctx, 0, "/root/app/install --cluster=test")
+	l.token = output(ctx, l.T, l.machines[0], "cat /var/lib/gravity/agent/token")
+	l.peer = output(ctx, l.T, l.machines[0], "hostname -I | tr ' ' '\\n' | grep ^10.213")
 }
 
 func (l *lab4) join(args string) string {
@@ -64,12 +76,17 @@ func (l *lab4) timed(ctx context.Context, on int, command string) {
 	l.Logf("%.1f s for %s %s on %s", time.Since(began).Seconds(), words[0], words[1], l.machines[on].Name())
 }
 
-// refused wants a command to fail with some words.
-func (l *lab4) refused(ctx context.Context, on int, command, want string) {
+// refused wants a command to fail with some words, and with an exit code.
+func (l *lab4) refused(ctx context.Context, on int, command, want string, code int) {
 	l.Helper()
 	_, err := l.machines[on].Run(ctx, lab.Command{Args: []string{"bash", "-c", command}})
-	if err == nil || !strings.Contains(err.Error(), want) {
+	failed, ok := errors.AsType[*lab.CommandError](err)
+	if !ok || !strings.Contains(err.Error(), want) {
 		l.Errorf("%s: %v, want %q", command, err, want)
+		return
+	}
+	if failed.ExitCode != code {
+		l.Errorf("%s: exit code %d, want %d", command, failed.ExitCode, code)
 	}
 }
 
@@ -81,21 +98,21 @@ func (l *lab4) refusals(ctx context.Context) {
 	removed := output(ctx, l.T, l.machines[0], "gravity token create")
 	output(ctx, l.T, l.machines[0], "gravity token rm "+removed[:8]+"; sleep 1")
 	with := func(token string) string { return "/root/gravity join " + l.peer + " --token=" + token }
-	l.refused(ctx, 1, with(made), "the join token has expired")
-	l.refused(ctx, 1, with(removed), "the cluster does not know this join token")
-	l.refused(ctx, 1, with("somebodyelses"), "the cluster does not know this join token")
-	l.refused(ctx, 1, with(l.token[:len(l.token)-1]+map[bool]string{true: "3", false: "2"}[strings.HasSuffix(l.token, "2")]), "the join token is wrong, or who answers is not a master of its cluster")
-	l.refused(ctx, 1, l.join("--role=nobody"), `no profile found for role "nobody"`)
+	l.refused(ctx, 1, with(made), "the join token has expired", 1)
+	l.refused(ctx, 1, with(removed), "the cluster does not know this join token", 1)
+	l.refused(ctx, 1, with("somebodyelses"), "the cluster does not know this join token", 1)
+	l.refused(ctx, 1, with(l.token[:len(l.token)-1]+map[bool]string{true: "3", false: "2"}[strings.HasSuffix(l.token, "2")]), "the join token is wrong, or who answers is not a master of its cluster", 1)
+	l.refused(ctx, 1, l.join("--role=nobody"), `no profile found for role "nobody"`, 1)
 	l.refused(ctx, 1, "hostname node-1; "+l.join("")+"; code=$?; hostname node-2; exit $code",
-		"node node-1 is already registered, remove it using 'gravity remove node-1 --force' first")
-	l.refused(ctx, 1, l.join("--advertise-addr="+l.peer), "this machine has no address "+l.peer)
+		"node node-1 is already registered, remove it using 'gravity remove node-1 --force' first", 1)
+	l.refused(ctx, 1, l.join("--advertise-addr="+l.peer), "this machine has no address "+l.peer, 2)
 	if after := output(ctx, l.T, l.machines[1], files); after != before {
 		l.Errorf("refused joins leave something (-before +after):\n%s", cmp.Diff(strings.Fields(before), strings.Fields(after)))
 	}
-	l.refused(ctx, 1, l.join("--role=huge"), "check cpu")
-	l.refused(ctx, 1, l.join(""), "this machine is joining cluster test already")
+	l.refused(ctx, 1, l.join("--role=huge"), "check cpu", 1)
+	l.refused(ctx, 1, l.join(""), "this machine is joining cluster test already", 1)
 	output(ctx, l.T, l.machines[1], "/root/gravity system uninstall --confirm")
-	l.refused(ctx, 1, l.join("--mount=nothing:/mnt"), `node profile node has no volume "nothing"`)
+	l.refused(ctx, 1, l.join("--mount=nothing:/mnt"), `node profile node has no volume "nothing"`, 2)
 	if joins := output(ctx, l.T, l.machines[0], "kubectl get configmap joins -n gravity-system -o jsonpath='{.data}'"); joins != "" && joins != "{}" {
 		l.Errorf("joins that were given up keep their places: %s", joins)
 	}
@@ -120,28 +137,23 @@ func (l *lab4) worker(ctx context.Context) {
 	if hooks := output(ctx, l.T, l.machines[0], "kubectl get configmap before-node-2 after-node-2 -o jsonpath='{.items[*].data.role}'"); hooks != "worker" {
 		l.Errorf("the hooks were told the role %q", hooks)
 	}
-	l.refused(ctx, 1, l.join(""), "this machine is a node of cluster test")
+	l.refused(ctx, 1, l.join(""), "this machine is a node of cluster test", 1)
 }
 
-// meanwhile lets a master join through the worker, and another machine try it at
-// the same time.
+// meanwhile has a master on its way, and another machine try to join at the same
+// time, also through the worker.
 func (l *lab4) meanwhile(ctx context.Context) {
 	output(ctx, l.T, l.machines[2], l.join("--manual")+" | grep -E '^[0-9a-f-]{36}$'")
-	l.refused(ctx, 3, l.join(""), "can't launch another expand while master node")
-	l.refused(ctx, 3, l.join("--role=worker"), "is joining")
-	l.timed(ctx, 2, "/root/gravity join --resume")
+	l.refused(ctx, 3, l.join(""), "can't launch another expand while master node", 1)
+	l.refused(ctx, 3, l.join("--role=worker"), "is joining", 1)
 	through := strings.Replace(l.join("--role=worker"), l.peer, "node-2", 1)
-	l.refused(ctx, 3, "echo $(echo "+l.peer+" | sed 's/[0-9]*$/12/') node-2 >>/etc/hosts; "+strings.Replace(through, "--role=worker", "--role=nobody", 1), "no profile found")
+	l.refused(ctx, 3, "echo $(echo "+l.peer+" | sed 's/[0-9]*$/12/') node-2 >>/etc/hosts; "+strings.Replace(through, "--role=worker", "--role=nobody", 1), "no profile found", 1)
+	l.refused(ctx, 3, "ip address add "+l.peer+"/32 dev lo; "+through+" --advertise-addr="+l.peer+"; code=$?; ip address del "+l.peer+"/32 dev lo; exit $code",
+		"node node-1 is already registered", 1)
 }
 
 // killed kills the join of a machine at random moments, and resumes it.
-func (l *lab4) killed(ctx context.Context, on int) {
-	seed := rand.Uint64()
-	if text := os.Getenv(seedVariable); text != "" {
-		seed, _ = strconv.ParseUint(text, 10, 64)
-	}
-	l.Logf("%s=%d", seedVariable, seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+func (l *lab4) killed(ctx context.Context, on int, random *rand.Rand) {
 	command := l.join("")
 	kills := 0
 	for range 7 {
@@ -197,8 +209,7 @@ func (l *lab4) cluster(ctx context.Context) {
 	if nodes := output(ctx, l.T, first, "kubectl get pods -n kube-system -l k8s-app=kube-dns -o jsonpath='{.items[*].spec.nodeName}' | tr ' ' '\\n' | sort -u | wc -l"); nodes == "1" {
 		l.Error("the DNS runs on one node")
 	}
-	output(ctx, l.T, first, "kubectl rollout status daemonset/shop --timeout=120s")
-	l.traffic(ctx, 4)
+	installtest.Talk(ctx, l.T, first, 4)
 	// The agents of all nodes say that they are well, soon after the last has joined.
 	l.timed(ctx, 0, "for i in $(seq 90); do gravity status >/tmp/status && exit; sleep 1; done; cat /tmp/status; exit 1")
 	for _, m := range l.machines {
@@ -209,27 +220,13 @@ func (l *lab4) cluster(ctx context.Context) {
 	}
 }
 
-// traffic wants the pod of each node to reach that of each other by address, and
-// the service by its name.
-func (l *lab4) traffic(ctx context.Context, nodes int) {
-	script := `set -e
-for pod in $(kubectl get pods -l app=shop -o jsonpath='{.items[*].metadata.name}'); do
-  for host in $(kubectl get pods -l app=shop -o jsonpath='{.items[*].status.podIP}'); do
-    kubectl exec $pod -- timeout 10 bash -c "exec 3<>/dev/tcp/$host/8080 && cat <&3"
-  done
-  kubectl exec $pod -- timeout 10 bash -c "exec 3<>/dev/tcp/shop.default.svc.cluster.local/80 && cat <&3"
-done | grep -c hello`
-	if got, want := output(ctx, l.T, l.machines[0], script), strconv.Itoa(nodes*(nodes+1)); got != want {
-		l.Errorf("%s of %s connections between pods were answered", got, want)
-	}
-}
-
 // loss takes the first master's power away: nobody else notices.
 func (l *lab4) loss(ctx context.Context) {
 	if err := l.machines[0].Kill(ctx); err != nil {
 		l.Fatal(err)
 	}
 	l.timed(ctx, 2, "for i in $(seq 60); do kubectl --request-timeout=5s --kubeconfig /var/lib/gravity/kubernetes/admin.conf create configmap lost && exit; sleep 1; done; exit 1")
+	l.refused(ctx, 2, "gravity remove node-4 --confirm", "etcd would lose its quorum: 1 of 2 members would be healthy, not node-1", 1)
 	// The worker pulls from the masters that are left, and its kubelet reports.
 	l.timed(ctx, 1, "gravity exec ctr --namespace test images pull --hosts-dir /etc/containerd/certs.d docker.io/library/hook:1 >/dev/null")
 	l.timed(ctx, 1, "gravity exec kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=10s get node node-2")

@@ -11,13 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -84,23 +84,49 @@ func checkPair(files certificate.Files) error {
 	return nil
 }
 
-// Abandon gives the place among the joins up that an operation has, so that
-// others need not wait until it is known to be dead. What the operation did stays.
-func Abandon(ctx context.Context, p paths.Paths, plan *operation.Plan) error {
+// Abandon withdraws this machine from a cluster that it did not come to be a node of,
+// as far as masters answer. What it returns ends the join when nothing of it runs here
+// any more, so that others need not wait until it is known to be dead; nil if the
+// operation is no join.
+func Abandon(ctx context.Context, p paths.Paths, plan *operation.Plan, log operation.Logger) (end func(context.Context) error, err error) {
 	if plan.OperationType != operation.TypeExpand || len(plan.Phases) == 0 {
+		return nil, nil
+	}
+	e, err := newEnvironment(p.Root, plan.OperationID, plan.Phases[0], log)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := e.masters(); err != nil { // with the certificate, which is about to go
+		return nil, err
+	}
+	begun := kubeadm.Begun(p)
+	if begun {
+		err = (&joinKubernetes{e}).withdraw(ctx, withdrawTimeout)
+	}
+	return func(ctx context.Context) error {
+		defer e.client.Close()
+		ctx, cancel := context.WithTimeout(ctx, abandonTimeout)
+		defer cancel()
+		steps := []bootstrap.Step{bootstrap.StepForget, bootstrap.StepRelease}
+		if !begun {
+			steps = steps[1:]
+		}
+		for _, step := range steps {
+			if err := e.askWithin(ctx, abandonTimeout, step, nil); err != nil {
+				return err
+			}
+		}
 		return nil
-	}
-	var s Settings
-	if err := plan.Phases[0].Decode(&s); err != nil {
-		return err
-	}
-	var peers []string
-	for _, master := range s.View.Masters {
-		peers = append(peers, netip.AddrPortFrom(master, bootstrap.Port).String())
-	}
-	n := s.Node
-	return release(ctx, p, peers, bootstrap.Request{Operation: plan.OperationID, Name: n.Name, Address: n.Address, Role: n.Role}, n.Master)
+	}, err
 }
+
+// withdrawTimeout is how long masters may take to remove a member of etcd, which may
+// just be starting here.
+const withdrawTimeout = time.Minute
+
+// abandonTimeout is how long masters may take that a machine tells that it does not
+// join any more.
+const abandonTimeout = 15 * time.Second
 
 func release(ctx context.Context, p paths.Paths, peers []string, request bootstrap.Request, master bool) error {
 	config, err := certificate.FilesOf(p).TLS()
@@ -109,7 +135,7 @@ func release(ctx context.Context, p paths.Paths, peers []string, request bootstr
 	}
 	client := bootstrap.NewClient(peers, config)
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, abandonTimeout)
 	defer cancel()
 	return client.Step(ctx, bootstrap.StepRelease, request, master, nil)
 }

@@ -3,7 +3,6 @@ package health
 import (
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,8 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"k8s.io/client-go/tools/clientcmd"
-
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
@@ -42,7 +40,7 @@ func (c certificates) check(context.Context) (string, error) {
 	if c.now != nil {
 		now = c.now()
 	}
-	var expired, soon []error
+	var wrong, soon []error
 	var first time.Time
 	for _, pattern := range c.files {
 		files, err := filepath.Glob(pattern)
@@ -50,21 +48,23 @@ func (c certificates) check(context.Context) (string, error) {
 			return "", err
 		}
 		for _, file := range files {
-			end, err := endOf(file)
+			found, err := read(file)
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
 				continue // it was removed just now
 			case err != nil:
-				return "", fmt.Errorf("%s: %w", file, err)
-			case end.IsZero():
+				return "", err
+			case found == nil:
 				continue
-			case !now.Before(end):
-				expired = append(expired, fmt.Errorf("%s has expired on %s", file, end.Format(time.DateOnly)))
-			case end.Sub(now) < certificateWarning:
-				soon = append(soon, fmt.Errorf("%s expires on %s", file, end.Format(time.DateOnly)))
 			}
-			if first.IsZero() || end.Before(first) {
-				first = end
+			warned, err := judge(file, found, now)
+			if warned {
+				soon = append(soon, err)
+			} else if err != nil {
+				wrong = append(wrong, err)
+			}
+			if first.IsZero() || found.NotAfter.Before(first) {
+				first = found.NotAfter
 			}
 		}
 	}
@@ -72,8 +72,8 @@ func (c certificates) check(context.Context) (string, error) {
 	if !first.IsZero() {
 		detail = "the first one to expire does so on " + first.UTC().Format(time.DateOnly)
 	}
-	if len(expired) > 0 {
-		return detail, errors.Join(expired...)
+	if len(wrong) > 0 {
+		return detail, fmt.Errorf("by this machine's clock it is %s: %w", now.UTC().Format(time.DateTime), errors.Join(wrong...))
 	}
 	if len(soon) > 0 {
 		return detail, warning{errors.Join(soon...)}
@@ -81,60 +81,29 @@ func (c certificates) check(context.Context) (string, error) {
 	return detail, nil
 }
 
-// endOf is when the first certificate in a file expires, of a kubeconfig the
-// client certificates in it; zero if it has none. A symbolic link leads to a
-// file beside it: the kubelet's has a path inside the master container.
-func endOf(file string) (time.Time, error) {
+// judge says what is wrong with a certificate, and whether that is only a warning.
+func judge(file string, found *x509.Certificate, now time.Time) (warned bool, err error) {
+	const wayOut = "nodes renew it by themselves, see 'journalctl -u gravity-agent'"
+	whose := wayOut
+	if found.IsCA {
+		whose = "nobody renews an authority: install a new cluster before that and move the application"
+	}
+	switch left := found.NotAfter.Sub(now); {
+	case now.Before(found.NotBefore):
+		return false, fmt.Errorf("%s is good from %s only: the clock was ahead when it was made, or is behind now", file, found.NotBefore.Format(time.DateOnly))
+	case left <= 0:
+		return false, fmt.Errorf("%s has expired on %s, unless the clock is wrong", file, found.NotAfter.Format(time.DateOnly))
+	case left < min(certificateWarning, found.NotAfter.Sub(found.NotBefore)/12):
+		return true, fmt.Errorf("%s expires on %s; %s", file, found.NotAfter.Format(time.DateOnly), whose)
+	}
+	return false, nil
+}
+
+// read reads the certificate of a file that expires first. A symbolic link leads to
+// a file beside it: the kubelet's has a path inside the master container.
+func read(file string) (*x509.Certificate, error) {
 	if target, err := os.Readlink(file); err == nil {
 		file = filepath.Join(filepath.Dir(file), filepath.Base(target))
 	}
-	if filepath.Ext(file) == ".conf" {
-		return endOfKubeconfig(file)
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return endOfPEM(content)
-}
-
-func endOfKubeconfig(file string) (first time.Time, err error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return time.Time{}, err
-	}
-	config, err := clientcmd.Load(content)
-	if err != nil {
-		return time.Time{}, err
-	}
-	for _, user := range config.AuthInfos {
-		end, err := endOfPEM(user.ClientCertificateData)
-		if err != nil {
-			return time.Time{}, err
-		}
-		if !end.IsZero() && (first.IsZero() || end.Before(first)) {
-			first = end
-		}
-	}
-	return first, nil
-}
-
-// endOfPEM reads all certificates; keys that lie between them do not matter.
-func endOfPEM(content []byte) (first time.Time, err error) {
-	for {
-		var block *pem.Block
-		if block, content = pem.Decode(content); block == nil {
-			return first, nil
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return time.Time{}, err
-		}
-		if first.IsZero() || certificate.NotAfter.Before(first) {
-			first = certificate.NotAfter
-		}
-	}
+	return certificate.ReadFirst(file)
 }

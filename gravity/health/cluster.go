@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -47,6 +48,9 @@ func (c cluster) nodeStatus(ctx context.Context) (string, error) {
 		return "", err
 	}
 	object, err := client.Resource(kube.Nodes, "").Get(ctx, c.node.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "", fmt.Errorf("Kubernetes has no Node %s any more: it was deleted by hand; put it back with 'gravity system register' here", c.node.Name)
+	}
 	if err != nil {
 		return "", unknown{err}
 	}

@@ -29,6 +29,9 @@ const (
 	SystemPods        = "system-pods"
 	DNS               = "dns"
 	Certificates      = "certificates"
+	Identity          = "identity"
+	HostName          = "host-name"
+	Clock             = "clock"
 )
 
 // Checkers lists what is checked on a node: Kubernetes first, since whoever
@@ -36,7 +39,8 @@ const (
 func Checkers(p paths.Paths, n *node.Node) []Checker {
 	inside := inside{container.New(p)}
 	cluster := cluster{paths: p, node: n}
-	var checkers []Checker
+	// What explains all others comes first.
+	checkers := []Checker{{Identity, identity(p, n)}, {HostName, hostName(n)}}
 	if n.Master {
 		checkers = append(checkers,
 			Checker{APIServer, apiServer(p, n)},
@@ -63,6 +67,7 @@ func Checkers(p paths.Paths, n *node.Node) []Checker {
 	return append(checkers,
 		Checker{Inotify, inotify{folder: p.Root, limits: "/proc/sys/fs/inotify"}.check},
 		Checker{DiskSpace, func(context.Context) (string, error) { return diskSpace(p.Root) }},
+		Checker{Clock, sinceStart.check},
 		Checker{Certificates, certificates{files: certificateFiles(p)}.check},
 	)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/access"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/token"
 )
 
@@ -25,7 +26,11 @@ func (r *rbac) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return access.Apply(ctx, client, access.Options{AdminServiceAccounts: r.settings.AdminServiceAccounts})
+	if err := access.Apply(ctx, client, access.Options{AdminServiceAccounts: r.settings.AdminServiceAccounts}); err != nil {
+		return err
+	}
+	n := r.settings.Node
+	return member.Put(ctx, client, n.Name, member.Record{Role: n.Role, Address: n.Address, Master: n.Master})
 }
 
 // apiAnswer is how long a rollback waits for an API server.
@@ -87,9 +92,10 @@ func (o *overlay) Execute(ctx context.Context) error {
 
 // configure fills in flannel's configuration.
 func (o *overlay) configure(object *unstructured.Unstructured, m *manifest.Manifest) error {
-	backend := map[string]any{"Type": "vxlan", "Port": o.settings.VXLANPort}
-	if m.Providers.Generic.Network.Type == manifest.NetworkWireGuard {
-		backend = map[string]any{"Type": "wireguard"}
+	backend := map[string]any{"Type": manifest.NetworkVXLAN, "Port": o.settings.VXLANPort}
+	switch network := m.Providers.Generic.Network.Type; network {
+	case manifest.NetworkHostGW, manifest.NetworkWireGuard:
+		backend = map[string]any{"Type": network}
 	}
 	content, err := json.Marshal(map[string]any{
 		"Network": o.settings.PodNetwork.String(), "EnableNFTables": true, "Backend": backend,
@@ -178,5 +184,6 @@ func (e *election) Execute(ctx context.Context) error {
 		Bundle: e.settings.Digest, Runtime: n.Runtime,
 		PodNetwork: e.settings.PodNetwork, ServiceNetwork: e.settings.ServiceNetwork, VXLANPort: e.settings.VXLANPort,
 		ServiceUser: e.settings.ServiceUser, ServiceGroup: e.settings.ServiceGroup, CloudProvider: n.CloudProvider,
+		CertificateLifetime: n.CertificateLifetime,
 	})
 }

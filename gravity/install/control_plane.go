@@ -66,7 +66,8 @@ func Kubeadm(n *node.Node, m *manifest.Manifest, pods, services netip.Prefix) *k
 	profile, _ := m.Profile(n.Role)
 	return &kubeadm.Config{
 		Cluster: n.Cluster, Node: n.Name, Address: n.Address, Version: n.Runtime, PodNetwork: pods, ServiceNetwork: services,
-		Taints: profile.Taints, Options: m.OptionsOf(n.Role), HostConntrack: !writable("/proc/sys/net/netfilter/nf_conntrack_max"),
+		CertificateLifetime: n.CertificateLifetime,
+		Taints:              profile.Taints, Options: m.OptionsOf(n.Role), HostConntrack: !writable("/proc/sys/net/netfilter/nf_conntrack_max"),
 	}
 }
 
@@ -95,7 +96,7 @@ func RemoveKubernetes(ctx context.Context, p paths.Paths, in *container.Containe
 	if err := unmountBelow(p.Kubelet(), p.Containerd()); err != nil {
 		return err
 	}
-	removeNetwork()
+	removeNetwork(p)
 	removeKubeconfig(p)
 	for _, folder := range []string{p.Kubernetes(), p.Etcd(), p.Kubelet(), p.Containerd()} {
 		if err := empty(folder); err != nil {
@@ -139,6 +140,9 @@ func (w *wait) Execute(ctx context.Context) error {
 		return err
 	}
 	if err := w.label(ctx, client); err != nil {
+		return err
+	}
+	if err := kubeadm.Registered(w.paths); err != nil {
 		return err
 	}
 	if err := w.removeTokens(ctx, client); err != nil {
@@ -254,4 +258,26 @@ func removeKubeconfig(p paths.Paths) {
 			return
 		}
 	}
+}
+
+// RefreshAccess gives root the administrator's certificate again, which has been
+// renewed, if root's configuration is of this cluster.
+func RefreshAccess(p paths.Paths, address string) error {
+	old, err := os.ReadFile(paths.UserKubeconfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	content, err := userKubeconfig(p, address)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(content)) {
+		if _, data, ok := strings.Cut(line, "certificate-authority-data:"); ok && bytes.Contains(old, []byte(strings.TrimSpace(data))) {
+			return paths.WriteFile(paths.UserKubeconfig, content, 0o600)
+		}
+	}
+	return nil
 }

@@ -42,8 +42,10 @@ func (c *configure) Execute(context.Context) error {
 	if err := c.writeEnvironment(); err != nil {
 		return err
 	}
+	n := c.settings.Node
+	n.PodNetwork = c.settings.PodNetwork
 	// The last file: it tells that all of it is there.
-	return c.settings.Node.Write(c.paths)
+	return n.Write(c.paths)
 }
 
 // writeEnvironment writes what services have in their environment. The cluster's
@@ -53,7 +55,7 @@ func (c *configure) writeEnvironment() error {
 	if err != nil {
 		return err
 	}
-	own := c.unproxied()
+	own := Unproxied([]netip.Addr{c.settings.Node.Address}, c.settings.PodNetwork, c.settings.ServiceNetwork)
 	environment, kept := node.Environment(file.Environment).Exempt(own)
 	if kept {
 		c.log.Warn("NO_PROXY stays as it was given; the cluster needs all of these in it", "hosts", strings.Join(own, ","))
@@ -61,13 +63,17 @@ func (c *configure) writeEnvironment() error {
 	return environment.Write(c.paths)
 }
 
-// unproxied are the hosts, networks and domains of the cluster itself.
-func (c *configure) unproxied() []string {
-	return []string{
-		"localhost", "127.0.0.0/8", "::1", c.settings.Node.Address.String(),
-		c.settings.PodNetwork.String(), c.settings.ServiceNetwork.String(),
-		".svc", ".cluster.local", "leader.telekube.local", "leader.gravity.local", "registry.local",
+// Unproxied are the hosts, networks and domains of the cluster itself, with the
+// addresses of some nodes.
+func Unproxied(nodes []netip.Addr, pods, services netip.Prefix) []string {
+	hosts := []string{"localhost", "127.0.0.0/8", "::1"}
+	for _, address := range nodes {
+		hosts = append(hosts, address.String())
 	}
+	return append(hosts,
+		pods.String(), services.String(),
+		".svc", ".cluster.local", "leader.telekube.local", "leader.gravity.local", "registry.local",
+	)
 }
 
 func (c *configure) Rollback(context.Context) error {

@@ -38,7 +38,9 @@ func interruptions(t *testing.T) []interruption {
 	}
 	var all []interruption
 	for _, phase := range phases {
-		for _, kind := range []string{killProgram, killContainer, powerOff} {
+		// The program may finish the phase while the container is killed, so that
+		// comes last.
+		for _, kind := range []string{killProgram, powerOff, killContainer} {
 			all = append(all, interruption{phase, kind})
 		}
 	}
@@ -68,41 +70,55 @@ func interruptions(t *testing.T) []interruption {
 func TestInterruptions(t *testing.T) {
 	installtest.SkipWithoutLab(t)
 	machine := installtest.Machine(t, "interrupt", installtest.Bundle(t, installtest.Program(t), shop))
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Minute)
 	defer cancel()
 	command, met := "/root/app/install --cluster=test", 0
 	for _, next := range interruptions(t) {
-		if !interrupt(ctx, t, machine, command, next) {
-			t.Logf("%s: over before it could be interrupted by %s", next.phase, next.kind)
-		} else {
+		switch interrupt(ctx, t, machine, command, next) {
+		case "met":
 			met++
 			t.Logf("%s: %s", next.phase, next.kind)
+		case "over":
+			t.Logf("%s: over before it could be interrupted by %s", next.phase, next.kind)
 		}
-		if strings.Contains(output(ctx, t, machine, "/root/app/gravity plan 2>&1 || true"), "no operation found") {
-			continue
+		if !strings.Contains(output(ctx, t, machine, "/root/app/gravity plan 2>&1 || true"), "no operation found") {
+			command = "/root/app/gravity install --resume"
 		}
-		command = "/root/app/gravity install --resume"
 	}
 	if met == 0 {
 		t.Error("nothing was interrupted")
 	}
-	finish(ctx, t, machine, command)
+	if !completed(ctx, t, machine, "/election") {
+		finish(ctx, t, machine, command)
+	}
 	checkNode(ctx, t, machine)
 	if state := output(ctx, t, machine, "gravity plan"); strings.Contains(state, "In Progress") || strings.Contains(state, "Failed") {
 		t.Errorf("the plan:\n%s", state)
 	}
 }
 
-// interrupt runs a command until a phase is in progress, and interrupts it. It
-// tells whether it came to that; otherwise the command has ended.
-func interrupt(ctx context.Context, t *testing.T, machine *lab.Machine, command string, at interruption) bool {
+// completed tells whether a phase is, as the changelog says.
+func completed(ctx context.Context, t *testing.T, machine *lab.Machine, phase string) bool {
 	t.Helper()
+	last := fmt.Sprintf(`cat /var/lib/gravity/operations/*/changelog 2>/dev/null | grep '"phase_id":"%s"' | tail -n 1 || true`, phase)
+	return strings.Contains(output(ctx, t, machine, last), `"completed"`)
+}
+
+// interrupt runs a command until it has come to a phase, and interrupts it: most
+// phases in their middle, a very short one perhaps just after its end. The answer
+// is "met"; or "over" if the phase was completed before. A command that ends
+// before it came to the phase has failed, and the test with it.
+func interrupt(ctx context.Context, t *testing.T, machine *lab.Machine, command string, at interruption) string {
+	t.Helper()
+	if completed(ctx, t, machine, at.phase) {
+		return "over"
+	}
 	// What this run adds to the changelog is looked at, not what an earlier one did.
 	watch := fmt.Sprintf(`changelog() { cat /var/lib/gravity/operations/*/changelog 2>/dev/null; }
 before=$(changelog | wc -l)
 %s >/tmp/output 2>&1 &
 pid=$!
-until changelog | tail -n +$((before + 1)) | grep -q '"phase_id":"%s",.*in_progress'; do
+until changelog | tail -n +$((before + 1)) | grep -q '"phase_id":"%s"'; do
 	kill -0 $pid 2>/dev/null || exit 9
 done
 `, command, at.phase)
@@ -110,15 +126,19 @@ done
 	case killProgram:
 		watch += "pkill -9 -f '^[^ ]*gravity install'; wait; echo met"
 	case killContainer:
-		// The program notices or not; what it leaves is resumed.
-		watch += "systemctl kill --signal=KILL gravity-master || pkill -9 -f '^[^ ]*gravity install'; wait; echo met"
+		// The program notices or not. It ends with the phase at the latest, so that
+		// later ones can be interrupted too.
+		watch += fmt.Sprintf(`systemctl kill --signal=KILL gravity-master
+until changelog | grep '"phase_id":"%s"' | tail -n 1 | grep -qv in_progress; do
+	kill -0 $pid 2>/dev/null || break
+done
+pkill -9 -f '^[^ ]*gravity install'; wait; echo met`, at.phase)
 	default:
 		watch += "echo met"
 	}
 	result, err := machine.Run(ctx, lab.Command{Args: []string{"bash", "-c", watch}})
 	if err != nil || !strings.Contains(result.Stdout, "met") {
-		t.Logf("the installer ended:\n%s", output(ctx, t, machine, "tail -n 5 /tmp/output"))
-		return false
+		t.Fatalf("the installer ended before %s: %v\n%s", at.phase, err, output(ctx, t, machine, "tail -n 5 /tmp/output"))
 	}
 	if at.kind == powerOff {
 		if err := machine.Kill(ctx); err != nil {
@@ -128,5 +148,5 @@ done
 			t.Fatal(err)
 		}
 	}
-	return true
+	return "met"
 }

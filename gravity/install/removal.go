@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
@@ -38,12 +40,20 @@ func BeginRemoval(ctx context.Context, p paths.Paths) error {
 	if err := paths.WriteFile(filepath.Join(paths.UnitFolder, RemovalUnit), []byte(removalText(p)), 0o644); err != nil {
 		return err
 	}
-	for _, args := range [][]string{{"daemon-reload"}, {"enable", "--quiet", RemovalUnit}, {"start", "--no-block", RemovalUnit}} {
+	commands := [][]string{{"daemon-reload"}, {"enable", "--quiet", RemovalUnit}}
+	// After a loss of power nothing else starts: a kubelet would register the node again.
+	for _, unit := range []string{container.Unit, AgentUnit} {
+		if exists(filepath.Join(paths.UnitFolder, unit)) {
+			commands = append(commands, []string{"disable", "--quiet", unit})
+		}
+	}
+	for _, args := range commands {
 		if err := container.Systemctl(ctx, args...); err != nil {
 			return err
 		}
 	}
-	return nil
+	unix.Sync() // systemctl's links; from here on the removal comes to its end
+	return container.Systemctl(ctx, "start", "--no-block", RemovalUnit)
 }
 
 // Removing tells whether Gravity is being removed from this machine, by the unit.

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -35,7 +38,7 @@ func RemoveContainer(ctx context.Context, p paths.Paths) error {
 	if err := unmountBelow(p.Root); err != nil {
 		return err
 	}
-	removeNetwork()
+	removeNetwork(p)
 	cleanFilters(ctx, p)
 	return errors.Join(removeCgroups(ctx), os.RemoveAll(paths.RuncRoot))
 }
@@ -114,8 +117,10 @@ var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134
 
 func unescape(path string) string { return escapes.Replace(path) }
 
-// removeNetwork removes the interfaces of pods and of the pod network.
-func removeNetwork() {
+// removeNetwork removes the interfaces of pods and of the pod network, and the
+// routes to the pods of other nodes.
+func removeNetwork(p paths.Paths) {
+	removeRoutes(p)
 	links, err := netlink.LinkList()
 	if err != nil {
 		return
@@ -133,6 +138,34 @@ func removeNetwork() {
 			_ = netlink.LinkDel(link) // its peer may have taken it along
 		}
 	}
+}
+
+// removeRoutes removes the routes that flannel makes where no interface of its own
+// leads to other nodes (host-gw).
+func removeRoutes(p paths.Paths) {
+	n, err := node.Read(p)
+	if err != nil || !n.PodNetwork.IsValid() {
+		return
+	}
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return
+	}
+	for i := range routes {
+		if route := &routes[i]; route.Gw != nil && leadsInto(n.PodNetwork, route.Dst) {
+			_ = netlink.RouteDel(route) // it may have gone with its interface
+		}
+	}
+}
+
+// leadsInto tells whether a route is to a part of a network.
+func leadsInto(network netip.Prefix, destination *net.IPNet) bool {
+	if destination == nil {
+		return false
+	}
+	address, ok := netip.AddrFromSlice(destination.IP)
+	bits, _ := destination.Mask.Size()
+	return ok && network.Contains(address.Unmap()) && bits >= network.Bits()
 }
 
 // cleanFilters removes the packet filters of kube-proxy, flannel, the kubelet

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -18,6 +19,29 @@ func TestWithoutOurs(t *testing.T) {
 	}
 	if got := withoutOurs(want); got != want {
 		t.Errorf("what is not ours was changed: %q", got)
+	}
+}
+
+func TestLeadsInto(t *testing.T) {
+	pods := netip.MustParsePrefix("10.244.0.0/16")
+	for text, want := range map[string]bool{
+		"10.244.3.0/24": true,
+		"10.244.0.0/16": true,
+		"10.244.3.7/32": true,
+		"10.0.0.0/8":    false,
+		"10.245.0.0/24": false,
+		"0.0.0.0/0":     false,
+	} {
+		_, destination, err := net.ParseCIDR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := leadsInto(pods, destination); got != want {
+			t.Errorf("%v for %s", got, text)
+		}
+	}
+	if leadsInto(pods, nil) {
+		t.Error("the default route is taken for one to pods")
 	}
 }
 

@@ -145,7 +145,7 @@ func (c *Client) ApplyObject(ctx context.Context, object *unstructured.Unstructu
 	}
 	force := true
 	options := metav1.PatchOptions{FieldManager: Manager, Force: &force}
-	err = retry(ctx, func(ctx context.Context) error {
+	err = Retry(ctx, func(ctx context.Context) error {
 		_, err := resource.Patch(ctx, object.GetName(), types.ApplyPatchType, content, options)
 		return err
 	})
@@ -183,7 +183,7 @@ func (c *Client) resource(ctx context.Context, object *unstructured.Unstructured
 			}
 			return c.dynamic.Resource(mapping.Resource).Namespace(namespace), nil
 		}
-		if !meta.IsNoMatchError(err) && !transient(err) {
+		if !meta.IsNoMatchError(err) && !Transient(err) {
 			return nil, err
 		}
 		c.mapper.Reset()
@@ -249,11 +249,11 @@ func describe(object *unstructured.Unstructured) string {
 // server did not serve.
 const attempts = 30
 
-// retry makes a request until it succeeds or fails for good.
-func retry(ctx context.Context, request func(context.Context) error) error {
+// Retry makes a request until it succeeds or fails for good.
+func Retry(ctx context.Context, request func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
 		err := request(ctx)
-		if err == nil || attempt == attempts || !transient(err) {
+		if err == nil || attempt == attempts || !Transient(err) {
 			return err
 		}
 		select {
@@ -264,8 +264,8 @@ func retry(ctx context.Context, request func(context.Context) error) error {
 	}
 }
 
-// transient tells errors that go away by themselves.
-func transient(err error) bool {
+// Transient tells errors that go away by themselves.
+func Transient(err error) bool {
 	if apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) ||
 		apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsConflict(err) {
 		return true
@@ -280,7 +280,7 @@ func (c *Client) Label(ctx context.Context, node string, labels map[string]any) 
 	if err != nil {
 		return err
 	}
-	err = retry(ctx, func(ctx context.Context) error {
+	err = Retry(ctx, func(ctx context.Context) error {
 		_, err := c.Resource(Nodes, "").Patch(ctx, node, types.MergePatchType, content, metav1.PatchOptions{FieldManager: Manager})
 		return err
 	})

@@ -21,7 +21,7 @@ func (c *Client) DeleteObject(ctx context.Context, object *unstructured.Unstruct
 		return fmt.Errorf("delete %s: %w", describe(object), err)
 	}
 	policy := metav1.DeletePropagationForeground
-	err = retry(ctx, func(ctx context.Context) error {
+	err = Retry(ctx, func(ctx context.Context) error {
 		return resource.Delete(ctx, object.GetName(), metav1.DeleteOptions{PropagationPolicy: &policy})
 	})
 	if apierrors.IsNotFound(err) {

@@ -20,7 +20,7 @@ import (
 // gone is no error.
 func (c *Client) Cordon(ctx context.Context, node string, unschedulable bool) error {
 	content := fmt.Appendf(nil, `{"spec":{"unschedulable":%t}}`, unschedulable)
-	err := retry(ctx, func(ctx context.Context) error {
+	err := Retry(ctx, func(ctx context.Context) error {
 		_, err := c.Resource(Nodes, "").Patch(ctx, node, types.MergePatchType, content, metav1.PatchOptions{FieldManager: Manager})
 		return err
 	})
@@ -137,7 +137,7 @@ func (c *Client) deletePod(ctx context.Context, pod *unstructured.Unstructured) 
 // Forget deletes a node that has gone for good, and its pods with it: nobody
 // else would tell that they have ended. It may be called again.
 func (c *Client) Forget(ctx context.Context, node string) error {
-	err := retry(ctx, func(ctx context.Context) error {
+	err := Retry(ctx, func(ctx context.Context) error {
 		return c.Resource(Nodes, "").Delete(ctx, node, metav1.DeleteOptions{})
 	})
 	if err != nil && !apierrors.IsNotFound(err) {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -54,6 +55,8 @@ type Config struct {
 	Kubelet map[string]any
 	// Environment is for etcd and the control plane. It may have secrets.
 	Environment map[string]string
+	// CertificateLifetime is how long certificates are good; zero means a year.
+	CertificateLifetime time.Duration
 	// HostConntrack leaves the limits of connection tracking as the host has
 	// them: a network namespace may not set them.
 	HostConntrack bool
@@ -163,7 +166,11 @@ func (c *Config) cluster() object {
 	}
 	server := component(arguments)
 	server["certSANs"] = names
-	return object{
+	manager := map[string]string{}
+	if c.CertificateLifetime > 0 {
+		manager["cluster-signing-duration"] = c.CertificateLifetime.String()
+	}
+	configuration := object{
 		"apiVersion": apiVersion, "kind": "ClusterConfiguration",
 		"clusterName":          c.Cluster,
 		"kubernetesVersion":    "v" + c.Version,
@@ -172,10 +179,14 @@ func (c *Config) cluster() object {
 			"podSubnet": c.PodNetwork.String(), "serviceSubnet": c.ServiceNetwork.String(), "dnsDomain": "cluster.local",
 		},
 		"apiServer":         server,
-		"controllerManager": component(map[string]string{}),
+		"controllerManager": component(manager),
 		"scheduler":         component(map[string]string{}),
 		"etcd":              object{"local": object{"dataDir": "/var/lib/etcd", "extraArgs": extraArguments(flagMap(c.Options.Etcd.Args))}},
 	}
+	if c.CertificateLifetime > 0 {
+		configuration["certificateValidityPeriod"] = c.CertificateLifetime.String()
+	}
+	return configuration
 }
 
 // kubelet is the configuration that all nodes share; what a profile changes is

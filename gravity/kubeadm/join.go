@@ -65,6 +65,9 @@ func (c *Credentials) discovery() ([]byte, error) {
 	})
 }
 
+// Begun tells whether this node has begun to join Kubernetes.
+func Begun(p paths.Paths) bool { return exists(p.KubernetesFile("joining")) }
+
 // Join makes this node a part of the cluster, by kubeadm join. It may be called
 // again after it was interrupted; before, forget must have removed the node
 // from Kubernetes if it is there, since kubeadm refuses one that is ready. The
@@ -76,7 +79,7 @@ func Join(ctx context.Context, p paths.Paths, in executor, config *Config, maste
 		return nil
 	}
 	begun := p.KubernetesFile("joining")
-	again := exists(begun)
+	again := Begun(p)
 	if again {
 		// A kubelet would register the node again.
 		if _, err := in.Exec(ctx, container.Command{Args: []string{"systemctl", "stop", unit, "kubelet"}}); err != nil {

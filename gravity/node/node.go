@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
@@ -33,6 +34,11 @@ type Node struct {
 	Version     string `json:"version"`
 	// CloudProvider is generic, aws or gce, and only recorded.
 	CloudProvider string `json:"cloud_provider,omitempty"`
+	// PodNetwork is where the cluster's pods are; not valid if it was not recorded.
+	PodNetwork netip.Prefix `json:"pod_network,omitzero"`
+	// CertificateLifetime is how long certificates of the node are good, in
+	// nanoseconds; zero means a year.
+	CertificateLifetime time.Duration `json:"certificate_lifetime,omitempty"`
 	// Mounts are the volumes of the node's profile.
 	Mounts []Mount `json:"mounts,omitempty"`
 }

@@ -23,14 +23,14 @@ func TestNode(t *testing.T) {
 		t.Errorf("no node: %v", err)
 	}
 	want := &node.Node{
-		Cluster: "test", Name: "node-1", Address: netip.MustParseAddr("10.0.0.1"), Master: true, Runtime: "1.37.2",
+		Cluster: "test", Name: "node-1", Address: netip.MustParseAddr("10.0.0.1"), Master: true, Runtime: "1.37.2", PodNetwork: netip.MustParsePrefix("10.244.0.0/16"),
 		Mounts: []node.Mount{{Source: "/a", Target: "/b"}},
 	}
 	if err := want.Write(p); err != nil {
 		t.Fatal(err)
 	}
 	got, err := node.Read(p)
-	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}
 	for _, text := range []string{"", "{}", `{"name": "x", "address": "10.0.0.1"}`} {

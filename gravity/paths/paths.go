@@ -168,6 +168,16 @@ func (p Paths) Deployed() string { return p.join("agent", "deployed", "gravity")
 // MembershipKey is the key of the gossip between agents.
 func (p Paths) MembershipKey() string { return p.join("agent", "membership.key") }
 
+// RegistryCertificate is the file with the serial number of the certificate that
+// the registry serves with.
+func (p Paths) RegistryCertificate() string { return p.join("agent", "registry-certificate") }
+
+// Removals is the file with the nodes that were removed from the cluster.
+func (p Paths) Removals() string { return p.join("agent", "removals.json") }
+
+// Dismissal is the file that is there once the node knows that it was removed.
+func (p Paths) Dismissal() string { return p.join("agent", "dismissal.json") }
+
 // Operations is where the node keeps its operations.
 func (p Paths) Operations() string { return p.join("operations") }
 

@@ -54,7 +54,8 @@ var (
 
 func (o *Options) checkModules(ctx context.Context) (finding, error) {
 	wanted := slices.Clone(modules)
-	if o.Network == manifest.NetworkVXLAN {
+	// An unknown network is VXLAN.
+	if o.Network != manifest.NetworkWireGuard && o.Network != manifest.NetworkHostGW {
 		wanted = append(wanted, vxlanModule)
 	}
 	return o.checkModuleList(ctx, wanted)

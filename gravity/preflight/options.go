@@ -32,8 +32,8 @@ type Options struct {
 	Profile manifest.NodeProfile
 	// HairpinMode is the profile's (S114).
 	HairpinMode manifest.HairpinMode
-	// Network is the kind of network between pods: manifest.NetworkVXLAN or
-	// manifest.NetworkWireGuard (S115).
+	// Network is the kind of network between pods: manifest.NetworkVXLAN,
+	// manifest.NetworkHostGW or manifest.NetworkWireGuard (S115).
 	Network string
 	// AdvertiseAddress is the address that other nodes reach this one at; if it
 	// is not valid, it is the one that packets for the default route get.

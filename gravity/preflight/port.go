@@ -49,11 +49,13 @@ func (o *Options) checkPorts(context.Context) (finding, error) {
 			uses = append(uses, each)
 		}
 	}
-	overlay := use{protocol: manifest.ProtocolUDP, first: o.VXLANPort, last: o.VXLANPort, by: "VXLAN"}
-	if o.Network == manifest.NetworkWireGuard {
-		overlay.first, overlay.last, overlay.by = wireGuardPort, wireGuardPort, "WireGuard"
+	switch o.Network {
+	case manifest.NetworkHostGW: // packets are sent as they are
+	case manifest.NetworkWireGuard:
+		uses = append(uses, use{protocol: manifest.ProtocolUDP, first: wireGuardPort, last: wireGuardPort, by: "WireGuard"})
+	default:
+		uses = append(uses, use{protocol: manifest.ProtocolUDP, first: o.VXLANPort, last: o.VXLANPort, by: "VXLAN"})
 	}
-	uses = append(uses, overlay)
 	if o.DNSAddress.IsValid() {
 		for _, protocol := range []manifest.Protocol{manifest.ProtocolTCP, manifest.ProtocolUDP} {
 			uses = append(uses, use{protocol: protocol, first: 53, last: 53, by: "the name server", address: o.DNSAddress})

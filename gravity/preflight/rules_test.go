@@ -97,6 +97,7 @@ var rules = []rule{
 	{name: "no vxlan", files: map[string]string{"/proc/modules": "br_netfilter 1 0\nnf_tables 1 0\n"}, check: "kernel-modules", status: StatusFailed, measured: "not available: vxlan"},
 	{name: "vxlan to load", files: map[string]string{"/proc/modules": "br_netfilter 1 0\nnf_tables 1 0\n"}, machine: modprobe("insmod /lib/vxlan.ko"), check: "kernel-modules", status: StatusPassed},
 	{name: "vxlan blocked", files: map[string]string{"/proc/modules": "br_netfilter 1 0\nnf_tables 1 0\n"}, machine: modprobe("install /bin/false "), check: "kernel-modules", status: StatusFailed},
+	{name: "host-gw needs no vxlan", files: map[string]string{"/proc/modules": "br_netfilter 1 0\nnf_tables 1 0\n"}, options: func(o *Options) { o.Network = manifest.NetworkHostGW }, check: "kernel-modules", status: StatusPassed},
 	{name: "no wireguard", options: func(o *Options) { o.Network = manifest.NetworkWireGuard }, check: "wireguard-module", status: StatusFailed},
 	{name: "no ebtables", options: func(o *Options) { o.HairpinMode = manifest.HairpinPromiscuousBridge }, check: "ebtables-module", status: StatusFailed},
 	{name: "forwarding off", files: map[string]string{"/etc/sysctl.conf": "net/ipv4/ip_forward = 0\n"}, check: "sysctl-forwarding", status: StatusWarning, measured: "/etc/sysctl.conf"},

@@ -12,10 +12,12 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/application"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/etcd"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -41,7 +43,11 @@ func Executors(stateDir string) operation.Executors {
 		if !known {
 			return nil, fmt.Errorf("phase %s: this gravity knows no executor %q of removals", phase.ID, phase.Executor)
 		}
-		return construct(e), nil
+		executor := construct(e)
+		if phase.Executor == initExecutor || phase.Executor == finishExecutor {
+			return executor, nil // they change the record themselves
+		}
+		return &owned{executor, e}, nil
 	}
 }
 
@@ -75,6 +81,67 @@ func (e *environment) client() (*kube.Client, error) {
 	return kube.Open(e.paths.KubernetesFile("admin.conf"))
 }
 
+// owned is a phase that is only executed while the cluster's record says that this
+// operation removes the node: another master may have taken it over, and the node
+// may have joined again since.
+type owned struct {
+	operation.Executor
+	*environment
+}
+
+// Done is the phase's.
+func (o *owned) Done(ctx context.Context) (bool, error) { return o.Executor.Done(ctx) }
+
+// Execute executes the phase, and lets the record say why if it cannot be.
+func (o *owned) Execute(ctx context.Context) error {
+	if err := o.hold(ctx, ""); err != nil {
+		return err
+	}
+	err := o.Executor.Execute(ctx)
+	if err != nil && ctx.Err() == nil {
+		if holdErr := o.hold(ctx, err.Error()); holdErr != nil {
+			o.log.Warn("The cluster's record does not say why the node is not removed.", "error", holdErr)
+		}
+	}
+	return err
+}
+
+// Rollback rolls the phase back.
+func (o *owned) Rollback(ctx context.Context) error {
+	if err := o.hold(ctx, ""); err != nil {
+		return err
+	}
+	return o.Executor.Rollback(ctx)
+}
+
+// hold makes sure that the record is this operation's, and records a failure or
+// that there is none.
+func (e *environment) hold(ctx context.Context, failure string) error {
+	client, err := e.client()
+	if err != nil {
+		return err
+	}
+	return changeRecord(ctx, client, func(r *record) error {
+		if r.operation != e.operationID {
+			return e.lost(r)
+		}
+		if r.leaving != nil {
+			r.leaving.Failure = failure
+		}
+		return nil
+	})
+}
+
+// lost is why an operation may not go on whose record is another's.
+func (e *environment) lost(r *record) error {
+	name := e.settings.Node.Nodename
+	err := fmt.Errorf("this operation does not remove node %s any more: it was ended from another master", name)
+	if r.leaving.of(name) {
+		err = fmt.Errorf("node %s is removed by operation %s of master %s now", name, r.operation, r.leaving.Lead.Nodename)
+	}
+	return cli.WithHint(err, "give this one up with 'gravity plan complete --operation-id=%s'", e.operationID)
+}
+
 // begin keeps other operations from changing the cluster.
 type begin struct{ *environment }
 
@@ -83,12 +150,15 @@ func (b *begin) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return changeRecord(ctx, client, func(r *record) (string, string, error) {
-		mine := r.state == cluster.StateShrinking && (r.operation == b.operationID || b.settings.Force)
+	s := &b.settings
+	return changeRecord(ctx, client, func(r *record) error {
+		mine := r.state == stateShrinking && (r.operation == b.operationID || r.operation == s.Earlier || s.Force)
 		if !mine && !slices.Contains(states, r.state) {
-			return "", "", fmt.Errorf("the cluster is %s, by operation %s", r.state, r.operation)
+			return fmt.Errorf("the cluster is %s, by operation %s", r.state, r.operation)
 		}
-		return cluster.StateShrinking, b.operationID, nil
+		r.state, r.operation = stateShrinking, b.operationID
+		r.leaving = &departing{Node: s.Node, Lead: s.Lead}
+		return nil
 	})
 }
 
@@ -100,11 +170,11 @@ func (e *environment) release(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return changeRecord(ctx, client, func(r *record) (string, string, error) {
-		if r.operation != e.operationID {
-			return r.state, r.operation, nil
+	return changeRecord(ctx, client, func(r *record) error {
+		if r.operation == e.operationID {
+			r.state, r.operation, r.leaving = cluster.StateActive, "", nil
 		}
-		return cluster.StateActive, "", nil
+		return nil
 	})
 }
 
@@ -209,9 +279,30 @@ func (m *masters) label(ctx context.Context, value any) error {
 	return err
 }
 
-func (m *masters) Execute(ctx context.Context) error { return m.label(ctx, nil) }
+// Execute first drops the node's record, by which masters would put the labels
+// back.
+func (m *masters) Execute(ctx context.Context) error {
+	client, err := m.client()
+	if err != nil {
+		return err
+	}
+	if err := member.Drop(ctx, client, m.settings.Node.Nodename); err != nil {
+		return err
+	}
+	return m.label(ctx, nil)
+}
 
-func (m *masters) Rollback(ctx context.Context) error { return m.label(ctx, "") }
+func (m *masters) Rollback(ctx context.Context) error {
+	client, err := m.client()
+	if err != nil {
+		return err
+	}
+	record := member.Record{Role: m.settings.Node.Role, Address: m.settings.Address, Master: true}
+	if err := member.Put(ctx, client, m.settings.Node.Nodename, record); err != nil {
+		return err
+	}
+	return m.label(ctx, "")
+}
 
 // etcdMember removes the node from etcd.
 type etcdMember struct{ *environment }
@@ -243,7 +334,14 @@ func (k *kubernetes) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return client.Forget(ctx, k.settings.Node.Nodename)
+	// Before its Node goes: its kubelet must not register it again.
+	if err := member.Remove(ctx, client, k.settings.Node.Nodename, time.Now()); err != nil {
+		return err
+	}
+	if err := client.Forget(ctx, k.settings.Node.Nodename); err != nil {
+		return err
+	}
+	return bootstrap.Discard(ctx, client, k.settings.Node.Nodename)
 }
 
 func (k *kubernetes) Rollback(context.Context) error { return errForGood }

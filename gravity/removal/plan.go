@@ -1,6 +1,7 @@
 package removal
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
@@ -24,7 +25,7 @@ const (
 // plan lists the phases (S22). The node is stopped before Kubernetes forgets it:
 // a kubelet that still ran could register it again.
 func (c *situation) plan(operationID, gravityVersion string, lead operation.Server, leaving member.Member, force bool, now time.Time) (*operation.Plan, error) {
-	config, err := c.settings(leaving, force)
+	config, err := c.settings(lead, leaving, force)
 	if err != nil {
 		return nil, err
 	}
@@ -35,17 +36,22 @@ func (c *situation) plan(operationID, gravityVersion string, lead operation.Serv
 			Data: &operation.Data{Server: &server, ExecServer: &lead, Config: config},
 		}
 	}
-	silent := c.silent[leaving.AdvertiseIP] != nil
+	// What another master began may have wiped the node, which is silent then, and
+	// may have removed it from Kubernetes.
+	silent := c.silent[leaving.AdvertiseIP] != nil && (c.earlier == "" || force)
+	gone := !slices.ContainsFunc(c.members, func(m member.Member) bool { return m.Nodename == leaving.Nodename })
 	phases := []operation.Phase{leaf("/init", initExecutor, "Mark the cluster as shrinking")}
 	last := "/init"
 	add := func(phase operation.Phase) {
 		phase.Requires = []string{last}
 		phases, last = append(phases, phase), phase.ID
 	}
-	if c.hooks[manifest.HookPreNodeRemove] {
+	if c.hooks[manifest.HookPreNodeRemove] && !gone {
 		add(leaf("/preHook", preHookExecutor, "Execute the application's preNodeRemove hook"))
 	}
-	add(leaf("/drain", drainExecutor, "Drain node "+name))
+	if !gone {
+		add(leaf("/drain", drainExecutor, "Drain node "+name))
+	}
 	if leaving.IsMaster() {
 		add(leaf("/masters", mastersExecutor, "Send nothing to master node "+name+" any more"))
 		add(leaf("/etcd", etcdExecutor, "Remove master node "+name+" from the etcd cluster"))

@@ -47,6 +47,10 @@ type situation struct {
 	silent map[string]error
 	// hooks tells which hooks the application has.
 	hooks map[manifest.HookName]bool
+	// record is the cluster's. earlier is the ID of an operation that removes the
+	// same node and that this one takes over; empty if there is none.
+	record  *record
+	earlier string
 }
 
 // ErrLastNode is about the only node of a cluster.
@@ -67,6 +71,7 @@ func NewPlan(ctx context.Context, p paths.Paths, request Request, gravityVersion
 	if err != nil {
 		return nil, err
 	}
+	found.takeOver(request.Node)
 	lead, leaving, err := found.choose(n, request)
 	if err != nil {
 		return nil, err
@@ -94,7 +99,10 @@ func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) 
 	if err != nil {
 		return nil, err
 	}
-	c.state = facts.State
+	if c.record, err = readRecord(ctx, client); err != nil {
+		return nil, err
+	}
+	c.state = c.record.state
 	m, err := applicationOf(p, n, client, facts, nil).Manifest(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the application's manifest: %w", err)
@@ -102,7 +110,11 @@ func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) 
 	for name := range m.Hooks {
 		c.hooks[name] = true
 	}
-	c.silent = silent(ctx, p, c.members)
+	asked := c.members
+	if c.record.leaving != nil { // Kubernetes may have forgotten it
+		asked = append(slices.Clone(asked), member.Member{Server: c.record.leaving.Node})
+	}
+	c.silent = silent(ctx, p, asked)
 	return c, nil
 }
 
@@ -139,6 +151,14 @@ func ask(ctx context.Context, p paths.Paths, m member.Member) error {
 	return err
 }
 
+// takeOver makes the removal of a node this operation's that another master has
+// begun and cannot end.
+func (c *situation) takeOver(node string) {
+	if c.state == stateShrinking && c.record.leaving.of(node) {
+		c.earlier = c.record.operation
+	}
+}
+
 // choose finds the node that leaves, and this one, which stays.
 func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member.Member, err error) {
 	for i := range c.members {
@@ -153,6 +173,9 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 			lead = m
 		}
 	}
+	if leaving == nil && c.earlier != "" {
+		leaving = &member.Member{Server: c.record.leaving.Node} // Kubernetes has forgotten it
+	}
 	if leaving == nil {
 		var names []string
 		for _, m := range c.members {
@@ -163,7 +186,7 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 	if lead == nil {
 		return nil, nil, fmt.Errorf("this node, %s, is %w", n.Name, rpc.ErrNotMember)
 	}
-	if len(c.members) == 1 {
+	if len(c.members) == 1 && lead.Nodename == leaving.Nodename {
 		return nil, nil, LastNode()
 	}
 	if lead == leaving {
@@ -183,20 +206,15 @@ var states = []string{"", cluster.StateActive, "degraded"}
 
 // check says why a node cannot be removed.
 func (c *situation) check(leaving member.Member, request Request) error {
-	if !slices.Contains(states, c.state) && (!request.Force || c.state != cluster.StateShrinking) {
-		err := cli.WithHint(fmt.Errorf("cannot remove a node: the cluster is %s", c.state),
-			"see 'gravity plan' on the masters, and resume the operation that has not ended")
-		if c.state == cluster.StateShrinking {
-			return cli.Busy(err)
-		}
-		return err
+	if !slices.Contains(states, c.state) && c.earlier == "" && (!request.Force || c.state != stateShrinking) {
+		return c.busy()
 	}
 	if leaving.IsMaster() {
 		if err := c.checkMaster(leaving, nil); err != nil {
 			return err
 		}
 	}
-	if request.Force {
+	if request.Force || c.earlier != "" {
 		return nil
 	}
 	if err := c.silent[leaving.AdvertiseIP]; err != nil {
@@ -206,16 +224,24 @@ func (c *situation) check(leaving member.Member, request Request) error {
 	return nil
 }
 
+// busy is why no node can be removed now.
+func (c *situation) busy() error {
+	err := fmt.Errorf("cannot remove a node: the cluster is %s", c.state)
+	if c.state == stateShrinking {
+		err = cli.Busy(err)
+	}
+	if c.record != nil && c.record.leaving != nil {
+		return cli.WithHint(err, "node %[1]s is being removed by operation %[2]s of master %[3]s; end that with 'gravity remove %[1]s' on any master",
+			c.record.leaving.Node.Nodename, c.record.operation, c.record.leaving.Lead.Nodename)
+	}
+	return cli.WithHint(err, "see 'gravity plan' on the masters, and resume the operation that has not ended")
+}
+
 // checkMaster refuses what would cost the cluster its last master or the quorum
 // of etcd. If it can be removed, the other error counts.
 func (c *situation) checkMaster(leaving member.Member, otherwise error) error {
-	masters := 0
-	for _, m := range c.members {
-		if m.IsMaster() {
-			masters++
-		}
-	}
-	if masters == 1 {
+	staying := slices.ContainsFunc(c.members, func(m member.Member) bool { return m.IsMaster() && m.Nodename != leaving.Nodename })
+	if !staying {
 		return cli.WithHint(errors.New("cannot remove the last master server"),
 			"join another master before, or remove the other nodes before and use 'gravity leave --force' on this one")
 	}
@@ -238,21 +264,27 @@ func (c *situation) checkMaster(leaving member.Member, otherwise error) error {
 
 // settings are what executors know of the removal.
 type settings struct {
-	// Node leaves.
+	// Node leaves; Lead is the master that executes the plan.
 	Node operation.Server `json:"node"`
+	Lead operation.Server `json:"lead"`
 	// Address is the node's.
 	Address netip.Addr `json:"address"`
 	// Force goes on where a hook or the drain fails.
 	Force bool `json:"force,omitempty"`
 	// Silent tells that the node's agent does not answer.
 	Silent bool `json:"silent,omitempty"`
+	// Earlier is the operation of another master that this one takes over.
+	Earlier string `json:"earlier,omitempty"`
 }
 
-func (c *situation) settings(leaving member.Member, force bool) (json.RawMessage, error) {
+func (c *situation) settings(lead operation.Server, leaving member.Member, force bool) (json.RawMessage, error) {
 	address, err := leaving.Address()
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", leaving.Nodename, err)
 	}
-	s := settings{Node: leaving.Server, Address: address, Force: force, Silent: c.silent[leaving.AdvertiseIP] != nil}
+	s := settings{
+		Node: leaving.Server, Lead: lead, Address: address, Force: force,
+		Silent: c.silent[leaving.AdvertiseIP] != nil, Earlier: c.earlier,
+	}
 	return json.Marshal(s)
 }

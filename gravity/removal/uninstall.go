@@ -66,7 +66,7 @@ func (u *uninstall) wipe(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return cli.WithHint(fmt.Errorf("uninstall node %s: %w: %w", u.settings.Node.Hostname, context.Cause(ctx), errors.Join(reason)),
-				"run 'gravity leave --force' on the node, and then resume")
+				"run 'gravity leave --force' on the node, and then resume; or remove it without that, with --force")
 		case <-time.After(500 * time.Millisecond):
 		}
 	}

@@ -4,27 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation/disk"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
+// Launched is an operation that removes a node.
+type Launched struct {
+	OperationID, Cluster string
+}
+
 // Launch makes the operation that removes a node and has it executed in a unit
 // of its own, which neither the caller nor an agent that ends takes along. An
-// operation that was begun for the same node goes on instead.
-func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion string) (*operation.Plan, error) {
-	store := disk.New(p.Operations())
-	plan, err := begun(ctx, store, request)
+// operation that was begun for the same node goes on instead, on the master that
+// has it. If that master does not answer, this one takes the removal over.
+func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion string) (*Launched, error) {
+	n, err := node.Read(p)
 	if err != nil {
 		return nil, err
+	}
+	store := disk.New(p.Operations())
+	found, err := begun(ctx, store, request)
+	if err != nil {
+		return nil, err
+	}
+	r, err := recorded(ctx, p, n)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := current(ctx, store, found, request, r)
+	if err != nil {
+		return nil, err
+	}
+	if plan == nil && r != nil && r.state == stateShrinking && r.leaving.of(request.Node) && r.leaving.Lead.Nodename != n.Name {
+		id, err := elsewhere(ctx, p, r, request)
+		if err == nil {
+			return &Launched{id, n.Cluster}, nil
+		}
+		if _, unreachable := errors.AsType[*rpc.UnreachableError](err); !unreachable && !request.Force {
+			return nil, fmt.Errorf("master %s, which removes the node: %w", r.leaving.Lead.Nodename, err)
+		}
 	}
 	if plan == nil {
 		if plan, err = NewPlan(ctx, p, request, gravityVersion); err != nil {
@@ -34,12 +66,62 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 			return nil, err
 		}
 	}
-	return plan, start(ctx, p, plan.OperationID)
+	return &Launched{plan.OperationID, plan.ClusterName}, start(ctx, p, plan.OperationID)
 }
 
-// begun finds the operation that removes a node and has not ended. One without
-// --force ends here if another takes its place.
-func begun(ctx context.Context, store *disk.Store, request Request) (*operation.Plan, error) {
+// recorded reads the cluster's record on a master; other nodes may not.
+func recorded(ctx context.Context, p paths.Paths, n *node.Node) (*record, error) {
+	if !n.Master {
+		return nil, nil
+	}
+	client, err := kube.Open(p.KubernetesFile("admin.conf"))
+	if err != nil {
+		return nil, err
+	}
+	return readRecord(ctx, client)
+}
+
+// elsewhere lets the master go on that has the plan.
+func elsewhere(ctx context.Context, p paths.Paths, r *record, request Request) (string, error) {
+	address, err := netip.ParseAddr(r.leaving.Lead.AdvertiseIP)
+	if err != nil {
+		return "", err
+	}
+	client, err := rpc.Dial(certificate.FilesOf(p), rpc.AddressOf(address))
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	return client.Depart(ctx, rpc.Departure{Node: r.leaving.Node.Nodename, Force: request.Force})
+}
+
+// current is the plan of an operation of this master that goes on: nil if there is
+// none. One without --force ends here if another takes its place, and so does one
+// that another master has taken over.
+func current(ctx context.Context, store *disk.Store, found *operation.Operation, request Request, r *record) (*operation.Plan, error) {
+	if found == nil {
+		return nil, nil
+	}
+	var s settings
+	if err := found.Plan.Phases[0].Decode(&s); err != nil {
+		return nil, fmt.Errorf("operation %s: %w", found.Plan.OperationID, err)
+	}
+	if (s.Force == request.Force || s.Force) && (r == nil || !overtaken(found, r)) {
+		return found.Plan, nil
+	}
+	return nil, abandon(ctx, store, found.Plan.OperationID)
+}
+
+// overtaken tells whether the record was an operation's and is not any more, though
+// the operation did not come to its last phase, which gives it up.
+func overtaken(found *operation.Operation, r *record) bool {
+	phases := found.Resolve().Phases
+	return r.operation != found.Plan.OperationID &&
+		phases[0].State == operation.Completed && phases[len(phases)-1].State == operation.Unstarted
+}
+
+// begun finds the operation of this master that removes a node and has not ended.
+func begun(ctx context.Context, store *disk.Store, request Request) (*operation.Operation, error) {
 	all, err := operation.All(ctx, store)
 	if err != nil {
 		return nil, err
@@ -52,14 +134,8 @@ func begun(ctx context.Context, store *disk.Store, request Request) (*operation.
 		if err := found.Plan.Phases[0].Decode(&s); err != nil {
 			return nil, fmt.Errorf("operation %s: %w", found.Plan.OperationID, err)
 		}
-		if !(member.Member{Server: s.Node}).Called(request.Node) {
-			continue
-		}
-		if s.Force == request.Force || s.Force {
-			return found.Plan, nil
-		}
-		if err := abandon(ctx, store, found.Plan.OperationID); err != nil {
-			return nil, err
+		if (member.Member{Server: s.Node}).Called(request.Node) {
+			return found, nil
 		}
 	}
 	return nil, nil
@@ -99,10 +175,13 @@ func start(ctx context.Context, p paths.Paths, operationID string) error {
 	return nil
 }
 
-// Wait waits until the unit of an operation has ended, and fails if the
-// operation has not completed.
+// Wait waits until an operation that was launched has ended or does not go on, and
+// fails if it has not completed.
 func Wait(ctx context.Context, p paths.Paths, operationID string) (operation.State, error) {
 	store := disk.New(p.Operations())
+	if _, err := store.Read(ctx, operationID); errors.Is(err, operation.ErrNotFound) {
+		return waitElsewhere(ctx, p, operationID)
+	}
 	// is-active waits for nothing; the store is what counts.
 	for {
 		found, err := store.Read(ctx, operationID)
@@ -117,6 +196,28 @@ func Wait(ctx context.Context, p paths.Paths, operationID string) (operation.Sta
 				return found.State(), nil
 			}
 			return operation.InProgress, failure(found)
+		}
+		if err := pause(ctx); err != nil {
+			return "", err
+		}
+	}
+}
+
+// waitElsewhere waits for an operation of another master, by the cluster's record.
+func waitElsewhere(ctx context.Context, p paths.Paths, operationID string) (operation.State, error) {
+	client, err := kube.Open(p.KubernetesFile("admin.conf"))
+	if err != nil {
+		return "", err
+	}
+	for {
+		r, err := readRecord(ctx, client)
+		switch {
+		case err != nil:
+			return "", err
+		case r.operation != operationID:
+			return operation.Completed, nil
+		case r.leaving != nil && r.leaving.Failure != "":
+			return operation.InProgress, fmt.Errorf("on master %s: %s", r.leaving.Lead.Nodename, r.leaving.Failure)
 		}
 		if err := pause(ctx); err != nil {
 			return "", err

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -31,6 +32,9 @@ func (s *Server) depart(ctx context.Context, request *Departure) (*Departing, er
 	caller, err := s.caller(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if caller.Removed {
+		return &Departing{NotMember: true, Failure: &operation.Failure{Message: fmt.Sprintf("node %s is %v", caller.Node, ErrNotMember)}}, nil
 	}
 	if !caller.Master && caller.Node != request.Node {
 		return nil, status.Errorf(codes.PermissionDenied, "node %s may only remove itself", caller.Node)

@@ -49,15 +49,27 @@ type Caller struct {
 	// Node is the name of the node, Master whether it is one.
 	Node   string
 	Master bool
+	// Removed tells that the node was removed from the cluster after it got the
+	// certificate.
+	Removed bool
 }
 
 // Identify tells who has a certificate. A master's says so, and has the address
-// of one in it: one that was removed is obeyed no more.
+// of one in it: one that was removed is obeyed no more. A node that was removed
+// may ask for nothing.
 func Identify(p paths.Paths, shown *x509.Certificate) (Caller, error) {
 	if !slices.Contains(shown.Subject.Organization, certificate.Organization) {
 		return Caller{}, errors.New("the certificate is not that of a node")
 	}
 	caller := Caller{Node: shown.Subject.CommonName}
+	removals, err := node.ReadRemovals(p)
+	if err != nil {
+		return Caller{}, err
+	}
+	if removals.Void(caller.Node, certificate.Issued(shown)) {
+		caller.Removed = true
+		return caller, nil
+	}
 	if !slices.Contains(shown.Subject.OrganizationalUnit, certificate.UnitMaster) {
 		return caller, nil
 	}

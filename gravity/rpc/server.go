@@ -139,6 +139,12 @@ func (s *Server) check(ctx context.Context, method string) error {
 	if err != nil {
 		return err
 	}
+	if caller.Removed {
+		if method == departMethod {
+			return nil // it is told so
+		}
+		return status.Errorf(codes.PermissionDenied, "node %s was removed from the cluster", caller.Node)
+	}
 	if caller.Master || method == infoMethod || method == departMethod || method == keyMethod {
 		return nil
 	}

@@ -32,6 +32,7 @@ nodeRegistration:
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: v%[3]s
+controlPlaneEndpoint: %[2]s:6443
 networking:
   podSubnet: %[4]s
 ---
@@ -62,6 +63,14 @@ nodeRegistration:
   criSocket: ` + containerd + `
   kubeletExtraArgs:
     - {name: node-ip, value: %[2]s}
+`
+
+// masterConfig makes a joinConfig that of a second master: the key of the certificates
+// that kubeadm has uploaded, and the address.
+const masterConfig = `controlPlane:
+  certificateKey: %s
+  localAPIEndpoint:
+    advertiseAddress: %s
 `
 
 // readyWithin bounds the wait for a node to get Ready.
@@ -141,7 +150,23 @@ func (n *Node) podsRun(ctx context.Context) error {
 
 // Join makes a machine a worker of the cluster of the given master and waits
 // until it is Ready.
-func (n *Node) Join(ctx context.Context, master *Node) error {
+func (n *Node) Join(ctx context.Context, master *Node) error { return n.join(ctx, master, "") }
+
+// JoinMaster makes a machine another master, and waits until it is Ready.
+func (n *Node) JoinMaster(ctx context.Context, master *Node) error {
+	output, err := master.Exec(ctx, "kubeadm", "init", "phase", "upload-certs", "--upload-certs")
+	if err != nil {
+		return err
+	}
+	fields := strings.Fields(output)
+	if len(fields) == 0 {
+		return errors.New("kubeadm prints no key of certificates")
+	}
+	return n.join(ctx, master, fmt.Sprintf(masterConfig, fields[len(fields)-1], n.address))
+}
+
+// join joins with the end of a joinConfig.
+func (n *Node) join(ctx context.Context, master *Node, end string) error {
 	output, err := master.Exec(ctx, "kubeadm", "token", "create", "--ttl", "10m", "--print-join-command")
 	if err != nil {
 		return err
@@ -151,7 +176,7 @@ func (n *Node) Join(ctx context.Context, master *Node) error {
 	if len(fields) < 7 {
 		return fmt.Errorf("kubeadm prints an unknown join command")
 	}
-	config := fmt.Sprintf(joinConfig, n.name, n.address, fields[2], fields[4], fields[6])
+	config := fmt.Sprintf(joinConfig, n.name, n.address, fields[2], fields[4], fields[6]) + end
 	if err := n.writeSecret(ctx, "/run/kubeadm.yaml", config); err != nil {
 		return err
 	}

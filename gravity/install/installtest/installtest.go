@@ -80,7 +80,7 @@ func Program(t *testing.T) string {
 // Bundle writes a bundle with the newest runtime and returns its path.
 func Bundle(t *testing.T, program string, application Application) string {
 	t.Helper()
-	layout := layoutFolder(t)
+	layout := Layout(t)
 	var index v1.IndexManifest
 	content, err := os.ReadFile(filepath.Join(layout, "index.json"))
 	if err != nil {
@@ -121,7 +121,8 @@ func Bundle(t *testing.T, program string, application Application) string {
 	return path
 }
 
-func layoutFolder(t *testing.T) string {
+// Layout is the folder of the runtimes.
+func Layout(t *testing.T) string {
 	t.Helper()
 	if folder := os.Getenv(layoutVariable); folder != "" {
 		return folder

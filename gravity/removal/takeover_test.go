@@ -1,0 +1,111 @@
+package removal
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+)
+
+// TestTakeOver makes plans for removals that another master began, by what is left of
+// the node: the last one of the cluster leaves, and node-1 makes the plan.
+func TestTakeOver(t *testing.T) {
+	for _, test := range []struct {
+		name, nodes string
+		gone, force bool
+		want        string
+	}{
+		{"begun", "MMW", false, false, "/init /preHook /drain /uninstall /kubernetes /postHook /finish"},
+		{"wiped", "MMw", false, false, "/init /preHook /drain /uninstall /kubernetes /postHook /finish"},
+		{"wiped, or dead", "MMw", false, true, "/init /preHook /drain /kubernetes /postHook /finish"},
+		{"forgotten", "MMw", true, false, "/init /uninstall /kubernetes /postHook /finish"},
+		{"a master", "MMM", false, false, "/init /preHook /drain /masters /etcd /uninstall /kubernetes /postHook /finish"},
+		{"a forgotten master", "MMm", true, false, "/init /masters /etcd /uninstall /kubernetes /postHook /finish"},
+		{"the last of two, forgotten", "MM", true, false, "/init /masters /etcd /uninstall /kubernetes /postHook /finish"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := describeCluster(test.nodes)
+			c.hooks[manifest.HookPreNodeRemove], c.hooks[manifest.HookPostNodeRemove] = true, true
+			left := c.members[len(c.members)-1]
+			c.state = stateShrinking
+			c.record = &record{state: stateShrinking, operation: "shrink-0", leaving: &departing{Node: left.Server, Lead: c.members[1].Server}}
+			if test.gone {
+				c.members = c.members[:len(c.members)-1]
+			}
+			request := Request{Node: left.Hostname, Force: test.force}
+			c.takeOver(request.Node)
+			lead, leaving, err := c.choose(&node.Node{Name: "node-1"}, request)
+			if err == nil {
+				err = c.check(*leaving, request)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, err := c.plan("shrink-1", "1.0.0", lead.Server, *leaving, test.force, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var found []string
+			for _, phase := range plan.Phases {
+				found = append(found, phase.ID)
+				checkLeaf(t, plan, phase)
+			}
+			if got := strings.Join(found, " "); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+			var s settings
+			if err := plan.Phases[0].Decode(&s); err != nil || s.Earlier != "shrink-0" || s.Lead.Nodename != "node-1" {
+				t.Errorf("the settings are %+v, %v", s, err)
+			}
+		})
+	}
+}
+
+// TestBusy refuses to remove another node, and says what removes the first.
+func TestBusy(t *testing.T) {
+	c := describeCluster("MMWW")
+	c.state = stateShrinking
+	c.record = &record{state: stateShrinking, operation: "shrink-0", leaving: &departing{Node: c.members[2].Server, Lead: c.members[1].Server}}
+	c.takeOver("node-4")
+	err := c.check(c.members[3], Request{Node: "node-4"})
+	if hints := strings.Join(cli.Hints(err), "\n"); err == nil || !strings.Contains(hints, "node node-3 is being removed by operation shrink-0 of master node-2") {
+		t.Errorf("%v, hints %s", err, hints)
+	}
+}
+
+// TestOvertaken tells operations whose record another has from those that are about
+// to claim it, or have given it up.
+func TestOvertaken(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		first, last operation.State
+		record      string
+		want        bool
+	}{
+		{"not begun", operation.Unstarted, operation.Unstarted, "other", false},
+		{"begun", operation.InProgress, operation.Unstarted, "", false},
+		{"its own", operation.Completed, operation.Unstarted, "shrink-1", false},
+		{"taken over", operation.Completed, operation.Unstarted, "other", true},
+		{"ended by another", operation.Completed, operation.Unstarted, "", true},
+		{"given up", operation.Completed, operation.InProgress, "", false},
+	} {
+		c := describeCluster("MW")
+		plan, err := c.plan("shrink-1", "1.0.0", c.members[0].Server, c.members[1], false, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := &operation.Operation{Plan: plan}
+		for i, state := range map[int]operation.State{0: test.first, len(plan.Phases) - 1: test.last} {
+			if state != operation.Unstarted {
+				found.Entries = append(found.Entries, operation.Entry{PhaseID: plan.Phases[i].ID, NewState: state, ID: plan.Phases[i].ID})
+			}
+		}
+		if got := overtaken(found, &record{operation: test.record}); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
