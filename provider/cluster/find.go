@@ -132,13 +132,24 @@ func round(ctx context.Context, reach *access.Access, name string, masters []Mas
 	}
 }
 
-// noMaster is the error if no machine speaks.
+// noMaster is the error if no machine speaks. It is not ErrAbsent, whatever some of
+// them say: the others may be the cluster.
 func noMaster(failed []error) error {
 	if len(failed) == 1 {
 		return failed[0]
 	}
-	return cli.WithHint(fmt.Errorf("none of its %d masters answers: %w", len(failed), errors.Join(failed...)),
-		"start one of them; see 'gravity status' there")
+	var said, hints []string
+	silent := false
+	for _, err := range failed {
+		said = append(said, err.Error())
+		hints = append(hints, cli.Hints(err)...)
+		silent = silent || errors.Is(err, errSilent)
+	}
+	err := fmt.Errorf("none of its %d masters answers: %s", len(failed), strings.Join(said, "; "))
+	if silent {
+		err = fmt.Errorf("%w (%w)", err, errSilent)
+	}
+	return &cli.Error{Err: err, Hints: append([]string{"start one of them; see 'gravity status' there"}, slices.Compact(hints)...)}
 }
 
 // ask asks one machine after a delay.
