@@ -45,6 +45,13 @@ func TestAccExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(work, "ledger.tar"), string(bundle))
+			if folder == "demo" {
+				write(t, filepath.Join(work, "known_hosts"), "")
+				write(t, filepath.Join(work, "terraform.tfvars"), `bundle = "ledger.tar"
+machines = { one = "10.0.0.11", two = "10.0.0.12", three = "10.0.0.13" }
+ssh = { user = "root", private_key = "`+filepath.Join(home, ".ssh", "id_ed25519")+`", known_hosts = "known_hosts" }
+`)
+			}
 			// What the examples leave to the root module.
 			if !strings.HasPrefix(folder, "provider") && folder != "demo" {
 				write(t, filepath.Join(work, "test.tf"), "terraform {\n  required_providers {\n    gravity = { source = \"gravity-platform/gravity\" }\n  }\n}\n")
