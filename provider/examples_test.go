@@ -25,12 +25,13 @@ func TestAccExamples(t *testing.T) {
 	f := newFake(t)
 	signer, private := sshtest.Key(t)
 	f.reachable(signer.PublicKey(), private)
-	home := t.TempDir()
+	// Built before HOME changes: that is where Go has its caches.
+	program, home := buildProvider(t), t.TempDir()
 	write(t, filepath.Join(home, ".ssh", "id_ed25519"), private)
 	t.Setenv("HOME", home)
 	// Any provider of this name is the one that is tested, and needs no init.
 	write(t, os.Getenv("TF_CLI_CONFIG_FILE"), `provider_installation {
-  dev_overrides { "gravity-platform/gravity" = "`+buildProvider(t)+`" }
+  dev_overrides { "gravity-platform/gravity" = "`+program+`" }
   direct {}
 }
 `)
