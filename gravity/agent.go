@@ -14,6 +14,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/health"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/membership"
@@ -72,20 +73,24 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	monitor := &health.Monitor{
 		Node:     func() (*node.Node, error) { return node.Read(p) },
 		Checkers: func(n *node.Node) []health.Checker { return health.Checkers(p, n) },
+		Pulse:    container.New(p).Life,
 		History:  history, Log: a.log,
+	}
+	if n.Master {
+		monitor.Peers = a.peers()
 	}
 	addresses := []netip.AddrPort{
 		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), health.Port), netip.AddrPortFrom(n.Address, health.Port),
 	}
 	care := upkeep.Upkeep{Paths: p, Node: n, Log: a.log}
-	application := health.Application{Paths: p, History: history, Log: a.log}
 	servers := map[string]func(context.Context) error{
 		"monitor": func(ctx context.Context) error { monitor.Run(ctx); return nil },
+		"peers":   func(ctx context.Context) error { return watchPeers(ctx, monitor.Peers) },
 		"health": func(ctx context.Context) error {
 			health.Serve(ctx, monitor.Handler(), p, addresses, a.log)
 			return nil
 		},
-		"application":  func(ctx context.Context) error { application.Run(ctx); return nil },
+		"leader":       func(ctx context.Context) error { return a.lead(ctx, history) },
 		"balancer":     a.balance,
 		"bootstrap":    a.bootstrap,
 		"phases":       a.execute,

@@ -21,10 +21,10 @@ const checksOffVariable = "GRAVITY_CHECKS_OFF"
 
 // checkFlags are the flags of check.
 type checkFlags struct {
+	*globals
 	format      cli.Format
 	profile     string
 	advertise   string
-	stateDir    string
 	imagePath   string
 	podCIDR     string
 	serviceCIDR string
@@ -33,7 +33,7 @@ type checkFlags struct {
 }
 
 func newCheckCommand(g *globals) *cobra.Command {
-	var flags checkFlags
+	flags := checkFlags{globals: g}
 	command := &cobra.Command{
 		Use:   "check [MANIFEST | BUNDLE]",
 		Short: "Check whether this machine can become a node",
@@ -58,7 +58,6 @@ of them by ` + checksOffVariable + `=1 in the environment.`,
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(command *cobra.Command, args []string) error {
-			flags.stateDir = g.stateDir
 			return runCheck(command.Context(), command, flags, strings.Join(args, ""))
 		},
 	}
@@ -96,7 +95,7 @@ func runCheck(ctx context.Context, command *cobra.Command, flags checkFlags, pat
 		return err
 	}
 	if options.Off {
-		fmt.Fprintf(command.ErrOrStderr(), "warning: %s is set, so nothing is checked\n", checksOffVariable)
+		flags.warn(command, flags.format, checksOffVariable+" is set, so nothing is checked")
 	}
 	results, err := preflight.Run(ctx, checks)
 	if err != nil {

@@ -12,6 +12,13 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
+// Exit codes of gravity exec if there is no such program, or it cannot be
+// executed: those of shells.
+const (
+	exitNotExecutable = 126
+	exitNoProgram     = 127
+)
+
 // newExecCommand is gravity exec (S65): flags after the command are the
 // command's own.
 func newExecCommand(g *globals) *cobra.Command {
@@ -69,5 +76,12 @@ func (g *globals) become(tty bool, args []string) error {
 	if tty && !isTerminal(os.Stdin) {
 		return cli.WithHint(errors.New("standard input is no terminal"), "leave --tty out, or run it from a terminal")
 	}
-	return cli.WithHint(container.New(p).Become(tty, args...), "see 'systemctl status %s'", container.Unit)
+	err = container.New(p).Become(tty, args...)
+	switch {
+	case errors.Is(err, container.ErrNoProgram):
+		return cli.WithCode(err, exitNoProgram)
+	case errors.Is(err, container.ErrNotExecutable):
+		return cli.WithCode(err, exitNotExecutable)
+	}
+	return cli.WithHint(err, "see 'systemctl status %s'", container.Unit)
 }

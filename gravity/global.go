@@ -2,8 +2,8 @@ package main
 
 import (
 	"io"
-	"log/slog"
 	"os"
+	"os/exec"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -33,13 +33,17 @@ func (g *globals) operations() *disk.Store {
 	return disk.New(paths.Paths{Root: g.stateDir}.Operations())
 }
 
-// log is where executors tell what they do: their warnings always, the rest with
-// --debug.
-func (g *globals) log(w io.Writer) *slog.Logger {
-	if !g.debug {
-		return slog.New(newWarnings(w))
+// self is how this program is called for this state folder. Before it is
+// installed nobody finds it by its name.
+func (g *globals) self() string {
+	name := "gravity"
+	if _, err := exec.LookPath(name); err != nil {
+		name = os.Args[0]
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if g.stateDir != paths.Installed() {
+		name += " --state-dir=" + g.stateDir
+	}
+	return name
 }
 
 // isTerminal tells whether a person is at the other end.

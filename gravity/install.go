@@ -89,12 +89,15 @@ func (i *installation) addFlags(command *cobra.Command) {
 	flags.StringVar(&i.phase, "phase", "", "execute one phase of the plan")
 	flags.BoolVar(&i.force, "force", false, "with --phase, execute it whatever its state is")
 	// What the original had and today's Kubernetes has no use for.
-	for _, name := range []string{"storage-driver", "docker-opt", "gce-node-tag", "dns-listen-addr", "dns-port"} {
+	for _, name := range withoutEffect {
 		flags.StringArray(name, nil, "has no effect any more")
-		_ = flags.MarkDeprecated(name, "it has no effect")
+		_ = flags.MarkHidden(name)
 	}
 	command.MarkFlagsMutuallyExclusive("manual", "resume", "phase")
 }
+
+// withoutEffect are flags that are taken and change nothing.
+var withoutEffect = []string{"storage-driver", "docker-opt", "gce-node-tag", "dns-listen-addr", "dns-port"}
 
 func (i *installation) run(command *cobra.Command) error {
 	if os.Geteuid() != 0 {
@@ -105,23 +108,28 @@ func (i *installation) run(command *cobra.Command) error {
 			if i.phase != "" {
 				return engine.Execute(ctx, i.phase, i.force)
 			}
-			return engine.Resume(ctx)
+			return i.explain(engine.Resume(ctx))
 		})
 		if err != nil {
 			return err
 		}
 		return i.endpoints(command)
 	}
+	for _, name := range withoutEffect {
+		if command.Flags().Changed(name) {
+			i.warn(command, i.format, "--"+name+" has no effect any more")
+		}
+	}
 	plan, err := i.create(command)
 	if err != nil {
-		return err
+		return install.ExplainSpace(err, i.stateDir, 0)
 	}
 	if i.manual {
-		return printManual(command, plan)
+		return i.printManual(command, plan)
 	}
 	err = i.changeOperation(command, plan, func(ctx context.Context, engine *operation.Engine) error { return engine.Resume(ctx) })
 	if err != nil {
-		return cli.WithHint(err, "go on with 'gravity install --resume' when the cause is gone, or start again after 'gravity system uninstall --confirm'")
+		return i.explain(err)
 	}
 	if i.quiet && i.format == cli.FormatText {
 		_, err := fmt.Fprintln(command.OutOrStdout(), plan.OperationID)
@@ -131,6 +139,29 @@ func (i *installation) run(command *cobra.Command) error {
 		return err
 	}
 	return i.endpoints(command)
+}
+
+// explain adds to the error of an installation how to go on.
+func (i *installation) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return cli.WithHint(install.ExplainSpace(err, i.stateDir, 0), "go on with '%s install --resume' when the cause is gone, or start again after %s", i.self(), i.again())
+}
+
+// again is what an installation that has not ended needs before another one, with
+// other flags, may begin: if nothing was done yet, it is enough to give it up.
+func (i *installation) again() string {
+	p, err := paths.New(i.stateDir)
+	if err == nil && !exists(p.Node()) {
+		return "'" + i.self() + " plan complete', also with other flags: nothing was changed yet"
+	}
+	return "'" + i.self() + " system uninstall --confirm'"
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // endpoints prints where the application is, once it is installed.
@@ -204,7 +235,7 @@ func (i *installation) create(command *cobra.Command) (*operation.Plan, error) {
 		return nil, err
 	}
 	for _, warning := range file.Warnings {
-		fmt.Fprintln(command.ErrOrStderr(), "warning: "+warning)
+		i.warn(command, i.format, warning)
 	}
 	if err := install.CheckStateFolder(p); err != nil {
 		return nil, err
@@ -236,7 +267,7 @@ func (i *installation) create(command *cobra.Command) (*operation.Plan, error) {
 func (i *installation) refuseAgain(ctx context.Context, p paths.Paths) error {
 	return refuseNode(ctx, i.globals, p, operation.TypeInstall, func(cluster string) error {
 		return cli.WithHint(fmt.Errorf("the installation of cluster %s has not ended", cluster),
-			"go on with 'gravity install --resume', or start again after 'gravity system uninstall --confirm'")
+			"go on with '%s install --resume', or start again after %s", i.self(), i.again())
 	})
 }
 

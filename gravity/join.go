@@ -82,7 +82,7 @@ func (j *joining) run(command *cobra.Command, args []string) error {
 		return err
 	}
 	if j.manual {
-		return printManual(command, plan)
+		return j.printManual(command, plan)
 	}
 	err = j.changeOperation(command, plan, func(ctx context.Context, engine *operation.Engine) error { return engine.Resume(ctx) })
 	if err != nil {
@@ -96,8 +96,11 @@ func (j *joining) run(command *cobra.Command, args []string) error {
 }
 
 // printManual tells what to do with a plan that was only made.
-func printManual(command *cobra.Command, plan *operation.Plan) error {
-	fmt.Fprintln(command.ErrOrStderr(), "The plan is made: see it with 'gravity plan', execute it with 'gravity plan execute --phase=PHASE'")
+func (p *planChange) printManual(command *cobra.Command, plan *operation.Plan) error {
+	if p.format == cli.FormatJSON {
+		return p.print(command, plan.OperationID)
+	}
+	fmt.Fprintln(p.told(command, p.format), "The plan is made: see it with 'gravity plan', execute it with 'gravity plan execute --phase=PHASE'")
 	_, err := fmt.Fprintln(command.OutOrStdout(), plan.OperationID)
 	return err
 }

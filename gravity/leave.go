@@ -149,7 +149,7 @@ func (l *leave) clean(command *cobra.Command, p paths.Paths, address string) err
 }
 
 func (l *leave) remove(command *cobra.Command, p paths.Paths) error {
-	if err := l.removeAll(command.Context(), p, command.ErrOrStderr()); err != nil {
+	if err := l.removeAll(command.Context(), p, l.told(command, l.format), l.log(command, l.format)); err != nil {
 		return cli.WithHint(fmt.Errorf("remove Gravity from this machine: %w", err), "repeat it; it goes on where it stopped")
 	}
 	return nil
@@ -210,7 +210,7 @@ func (l *leave) leaveCluster(command *cobra.Command, p paths.Paths, n *node.Node
 	if err := l.remove(command, p); err != nil {
 		return err
 	}
-	fmt.Fprintf(command.ErrOrStderr(), "No other master answered. If the cluster still works, run 'gravity remove %s --force' on one.\n", n.Name)
+	fmt.Fprintf(l.told(command, l.format), "No other master answered. If the cluster still works, run 'gravity remove %s --force' on one.\n", n.Name)
 	return nil
 }
 

@@ -45,7 +45,7 @@ func createOperation(stateDir, path string) error {
 }
 
 // touches makes executors of phases that make a file. A file NAME.fail has them
-// fail, and a file NAME.wait wait until they are interrupted.
+// fail, a file NAME.talk warn and print, and a file NAME.wait wait until they are interrupted.
 func touches(stateDir string) operation.Executors {
 	return func(_ context.Context, _ *operation.Plan, phase operation.Phase, log operation.Logger) (operation.Executor, error) {
 		return touch{filepath.Join(stateDir, phase.Name()), log}, nil
@@ -66,6 +66,10 @@ func (e touch) Done(context.Context) (bool, error) { return e.exists(""), nil }
 
 func (e touch) Execute(ctx context.Context) error {
 	e.log.Debug("Make a file.", "path", filepath.Base(e.path))
+	if e.exists(".talk") {
+		e.log.Warn("The room is small.", "metres", 3)
+		fmt.Fprintln(operation.Output(e.log), "a program prints")
+	}
 	if e.exists(".fail") {
 		return errors.New("there is no room")
 	}

@@ -70,7 +70,7 @@ func (p *planChange) changeOperation(command *cobra.Command, plan *operation.Pla
 		Executors: p.executors(plan.OperationType),
 		Remote:    remote,
 		Observe:   newPhasePrinter(command, p.format, p.quiet, p.steps, plan.OperationID).print,
-		Log:       p.log(command.ErrOrStderr()),
+		Log:       p.log(command, p.format),
 		Timeout:   p.timeout,
 	}, plan.OperationID)
 	if err != nil {

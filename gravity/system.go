@@ -47,19 +47,23 @@ func newUninstallCommand(g *globals) *cobra.Command {
 				return err
 			}
 			defer release()
-			return g.removeAll(command.Context(), p, command.ErrOrStderr())
+			out := command.OutOrStdout()
+			if g.quiet {
+				out = io.Discard
+			}
+			return g.removeAll(command.Context(), p, out, g.log(command, cli.FormatText))
 		},
 	}
 	command.Flags().BoolVar(&confirmed, "confirm", false, "do it")
 	return command
 }
 
-// removeAll removes everything of Gravity from this machine, and tells masters that it
-// does not join any more if it was about to. If they do not hear it, they are said to
-// be told by a person.
-func (g *globals) removeAll(ctx context.Context, p paths.Paths, stderr io.Writer) error {
-	ends, err := g.abandonJoins(ctx, p, stderr)
-	if removeErr := install.Remove(ctx, p); removeErr != nil {
+// removeAll removes everything of Gravity from this machine, says so to out, and tells
+// masters that it does not join any more if it was about to. If they do not hear it,
+// they are said to be told by a person.
+func (g *globals) removeAll(ctx context.Context, p paths.Paths, out io.Writer, log logger) error {
+	ends, err := g.abandonJoins(ctx, p, log)
+	if removeErr := install.Remove(ctx, p, out); removeErr != nil {
 		return removeErr
 	}
 	for _, end := range ends {
@@ -67,14 +71,14 @@ func (g *globals) removeAll(ctx context.Context, p paths.Paths, stderr io.Writer
 	}
 	if err != nil {
 		name, _ := install.HostName()
-		fmt.Fprintf(stderr, "The cluster may still know this machine: %v\nIf it does, run 'gravity remove %s --force' on a master.\n", err, name)
+		log.Warn(fmt.Sprintf("the cluster may still know this machine: %v; if it does, run 'gravity remove %s --force' on a master", err, name))
 	}
 	return nil
 }
 
 // abandonJoins gives unfinished joins up. What it returns ends them when nothing runs
 // here any more.
-func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, stderr io.Writer) (ends []func(context.Context) error, failed error) {
+func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, log logger) (ends []func(context.Context) error, failed error) {
 	ids, err := g.operations().List(ctx)
 	if err != nil {
 		return nil, nil //nolint:nilerr // they cannot be read
@@ -84,7 +88,7 @@ func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, stderr io.Wri
 		if err != nil || !found.Active() {
 			continue
 		}
-		end, err := expand.Abandon(ctx, p, found.Plan, g.log(stderr))
+		end, err := expand.Abandon(ctx, p, found.Plan, log)
 		failed = errors.Join(failed, err)
 		if end != nil {
 			ends = append(ends, end)

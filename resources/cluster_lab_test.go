@@ -29,9 +29,9 @@ var tokenPattern = regexp.MustCompile(`\b[a-z0-9]{8}\.[a-z2-7]{26}\b`)
 
 const (
 	shopResource = "gravity_cluster.shop"
-	more2        = `gravity_node.more["node-2"]`
-	more3        = `gravity_node.more["node-3"]`
-	more4        = `gravity_node.more["node-4"]`
+	more2        = "gravity_node.node-2"
+	more3        = "gravity_node.node-3"
+	more4        = "gravity_node.node-4"
 )
 
 // TestAccCluster makes a cluster of three masters and a worker, and has happen to
@@ -89,15 +89,15 @@ func (s *site) refused() []resource.TestStep {
 	key := strings.Replace(s.provider(""), s.key, other, 1)
 	user := s.provider("    user = \"stranger\"")
 	host := s.provider(fmt.Sprintf("    host_key = %q", s.otherHostKey()))
-	hub := strings.Replace(s.cluster(""), fmt.Sprintf("%q", s.bundle), `"oci://hub.example.com/shop:1.0.0"`, 1)
+	hub := strings.Replace(s.cluster(), fmt.Sprintf("%q", s.bundle), `"oci://hub.example.com/shop:1.0.0"`, 1)
 	return []resource.TestStep{
-		{Config: key + s.cluster(""), ExpectError: regexp.MustCompile(`(?s)Cannot install cluster.*authorized_keys`)},
-		{Config: host + s.cluster(""), ExpectError: regexp.MustCompile(`(?s)Cannot install cluster.*host\s+key.*changed`)},
+		{Config: key + s.cluster(), ExpectError: regexp.MustCompile(`(?s)Cannot install cluster.*authorized_keys`)},
+		{Config: host + s.cluster(), ExpectError: regexp.MustCompile(`(?s)Cannot install cluster.*host\s+key.*changed`)},
 		{
 			PreConfig: func() {
 				s.must(1, "useradd --create-home stranger && cp -r /root/.ssh ~stranger/ && chown -R stranger: ~stranger/.ssh")
 			},
-			Config: user + s.cluster(""), ExpectError: regexp.MustCompile(`(?s)Cannot install cluster.*sudo`),
+			Config: user + s.cluster(), ExpectError: regexp.MustCompile(`(?s)Cannot install cluster.*sudo`),
 		},
 		{
 			PreConfig: func() {
@@ -122,7 +122,7 @@ var unchanged = []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}
 
 func (s *site) create(secrets *[]string) resource.TestStep {
 	return resource.TestStep{
-		Config: s.provider("") + s.cluster("") + s.nodes("", 2, 3, 4),
+		Config: s.provider("") + s.cluster() + s.nodes(nil, 2, 3, 4),
 		ConfigStateChecks: []statecheck.StateCheck{
 			value(shopResource, "version", knownvalue.StringExact("1.0.0")),
 			value(shopResource, "operation_status", knownvalue.StringExact("completed")),
@@ -152,7 +152,7 @@ func (s *site) create(secrets *[]string) resource.TestStep {
 // imported imports what there is, which is no change. What is written only is not
 // there to be compared.
 func (s *site) imported() []resource.TestStep {
-	config := s.provider("") + writeOnly.ReplaceAllString(s.cluster(""), "") + s.nodes("", 2, 3, 4)
+	config := s.provider("") + writeOnly.ReplaceAllString(s.cluster(), "") + s.nodes(nil, 2, 3, 4)
 	return []resource.TestStep{
 		{Config: config, ResourceName: shopResource, ImportState: true, ImportStateId: s.addresses[0], ImportStateKind: resource.ImportBlockWithID},
 		{Config: config, ResourceName: more2, ImportState: true, ImportStateId: s.addresses[1], ImportStateKind: resource.ImportBlockWithID},
@@ -174,14 +174,14 @@ func (s *site) upgraded() resource.TestStep {
 	next.Manifest = strings.Replace(next.Manifest, "1.0.0", "1.0.1", 1)
 	other := installtest.Bundle(s.T, s.program, next)
 	return resource.TestStep{
-		Config:   s.provider("") + strings.Replace(s.cluster(""), s.bundle, other, 1),
+		Config:   s.provider("") + strings.Replace(s.cluster(), s.bundle, other, 1),
 		PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Cluster cannot be upgraded.*1\.0\.0`),
 	}
 }
 
 // unreachable: what cannot be reached is not gone.
 func (s *site) unreachable() []resource.TestStep {
-	rest := s.cluster("") + s.nodes("", 2, 3, 4)
+	rest := s.cluster() + s.nodes(nil, 2, 3, 4)
 	silent := strings.Replace(s.provider("    port = 2"), `"30s"`, `"2s"`, 1)
 	return []resource.TestStep{
 		{Config: silent + rest, PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Cannot read (cluster|node).*no\s+success`)},
@@ -192,7 +192,7 @@ func (s *site) unreachable() []resource.TestStep {
 func (s *site) removedBehind() resource.TestStep {
 	return resource.TestStep{
 		PreConfig: func() { s.must(1, "gravity remove node-4 --confirm --wait"); s.asBefore(4) },
-		Config:    s.provider("") + s.cluster("") + s.nodes("", 2, 3, 4),
+		Config:    s.provider("") + s.cluster() + s.nodes(nil, 2, 3, 4),
 		ConfigPlanChecks: resource.ConfigPlanChecks{
 			PreApply: []plancheck.PlanCheck{
 				plancheck.ExpectResourceAction(more4, plancheck.ResourceActionCreate),
@@ -219,7 +219,7 @@ func (s *site) firstDead() resource.TestStep {
 			}
 			s.offline(2)
 		},
-		Config: s.provider("") + s.cluster("") + s.nodes("", 2, 3),
+		Config: s.provider("") + s.cluster() + s.nodes(nil, 2, 3),
 		ConfigPlanChecks: resource.ConfigPlanChecks{
 			PreApply: []plancheck.PlanCheck{
 				plancheck.ExpectResourceAction(more4, plancheck.ResourceActionDestroy),
@@ -245,10 +245,10 @@ func (s *site) replaced() []resource.TestStep {
 			s.Fatal(err)
 		}
 	}
-	rest := s.provider("") + s.cluster("")
-	own := fmt.Sprintf("  ssh = each.key == \"node-3\" ? { host_key = file(%q) } : null\n", s.hostKeyFile())
+	rest := s.provider("") + s.cluster()
+	own := map[int]string{3: fmt.Sprintf("  ssh = { host_key = file(%q) }", s.hostKeyFile())}
 	return []resource.TestStep{
-		{PreConfig: back, Config: rest + s.nodes("", 2, 3), PlanOnly: true, ExpectNonEmptyPlan: true},
+		{PreConfig: back, Config: rest + s.nodes(nil, 2, 3), PlanOnly: true, ExpectNonEmptyPlan: true},
 		{
 			Config: rest + s.nodes(own, 2, 3),
 			ConfigPlanChecks: resource.ConfigPlanChecks{

@@ -127,7 +127,7 @@ func TestAccInterruptions(t *testing.T) {
 	}
 	p := newProgram(s)
 	s.write(filepath.Join(p.folder, "main.tf"), "terraform {\n  required_providers {\n    gravity = { source = \"gravity-platform/gravity\" }\n  }\n}\n"+
-		s.provider("")+s.cluster(""))
+		s.provider("")+s.cluster())
 	for range rounds {
 		p.round(random)
 	}
@@ -180,8 +180,11 @@ func (p *program) killed(delay time.Duration) {
 func (p *program) interrupted() {
 	p.Helper()
 	command, output := p.start("apply", "-auto-approve", "-no-color")
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = command.Wait() // it is interrupted
+	}()
 	for p.operations() == "" {
 		select {
 		case <-ended:

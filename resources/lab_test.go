@@ -66,6 +66,12 @@ func newSite(t *testing.T, count int) *site {
 	}
 	t.Setenv("TF_ACC_TERRAFORM_PATH", found)
 	t.Setenv("CHECKPOINT_DISABLE", "1")
+	// A configuration of the user's could say to look for providers elsewhere.
+	settings := filepath.Join(t.TempDir(), "terraformrc")
+	if err := os.WriteFile(settings, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TF_CLI_CONFIG_FILE", settings)
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "TF_GRAVITY_") {
 			t.Setenv(name, "")
@@ -156,7 +162,7 @@ func (s *site) provider(more string) string {
 }
 
 // cluster is gravity_cluster.shop on the first machine.
-func (s *site) cluster(more string) string {
+func (s *site) cluster() string {
 	return fmt.Sprintf(`
 resource "gravity_cluster" "shop" {
   name              = "shop"
@@ -169,33 +175,30 @@ kind: Secret
 metadata: {name: hidden, namespace: default}
 stringData: {password: %s}
 END
-%s
 }
-`, s.bundle, s.addresses[0], s.secret, more)
+`, s.bundle, s.addresses[0], s.secret)
 }
 
-// nodes is gravity_node.more, with roles by the numbers of machines; more is added
-// to each.
-func (s *site) nodes(more string, nodes ...int) string {
+// nodes are gravity_node.node-N by the numbers of machines, the fourth a worker;
+// more is added to those that have some. Nothing orders them.
+func (s *site) nodes(more map[int]string, nodes ...int) string {
 	var list strings.Builder
 	for _, n := range nodes {
 		role := "node"
 		if n == 4 {
 			role = "worker"
 		}
-		fmt.Fprintf(&list, "    node-%d = { address = %q, role = %q }\n", n, s.addresses[n-1], role)
-	}
-	return fmt.Sprintf(`
-resource "gravity_node" "more" {
-  for_each = {
-%s  }
+		fmt.Fprintf(&list, `
+resource "gravity_node" "node-%d" {
   cluster           = gravity_cluster.shop.name
   masters           = gravity_cluster.shop.masters
-  advertise_address = each.value.address
-  role              = each.value.role
+  advertise_address = %q
+  role              = %q
 %s
 }
-`, list.String(), more)
+`, n, s.addresses[n-1], role, more[n])
+	}
+	return list.String()
 }
 
 // searched looks for secrets in all files below some folders.

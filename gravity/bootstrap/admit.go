@@ -22,6 +22,10 @@ const (
 	maxJoins   = 5
 	// abandoned is how long a join keeps its place that nobody hears from.
 	abandoned = 10 * time.Minute
+	// lostTime is how long a master that does not report keeps its place among the
+	// masters: Kubernetes has waited for it before, and a machine that starts again
+	// takes less.
+	lostTime = time.Minute
 )
 
 // join is a node on its way into the cluster.
@@ -38,7 +42,13 @@ type member struct {
 	name    string
 	address netip.Addr
 	master  bool
+	// silent tells that its kubelet does not report, and since when.
+	silent bool
+	since  time.Time
 }
+
+// lost tells whether a node is silent for so long that another may take its place.
+func (m member) lost(now time.Time) bool { return m.silent && now.Sub(m.since) >= lostTime }
 
 // admission decides whether a machine may join, and as what.
 type admission struct {
@@ -68,13 +78,34 @@ func (a *admission) admit(r Request, now time.Time) (join, error) {
 			return join{}, registered(m.name)
 		}
 	}
-	profile, err := a.profile(r.Role, others)
+	masters := a.masters(others, func(m member) bool { return !m.lost(now) })
+	profile, err := a.profile(r.Role, masters)
 	if err != nil {
 		return join{}, err
 	}
 	r.Role = profile.Name
-	joining := join{Request: r, Master: a.becomesMaster(profile, others), Heard: now}
-	return joining, checkOthers(joining, others)
+	joining := join{Request: r, Master: becomesMaster(profile, masters), Heard: now}
+	if err := checkOthers(joining, others); err != nil {
+		return joining, err
+	}
+	heard := a.masters(others, func(m member) bool { return !m.silent })
+	if joining.Master || becomesMaster(profile, heard) {
+		return joining, a.checkSilent(now)
+	}
+	return joining, nil
+}
+
+// checkSilent refuses what could be a master while it cannot be told whether one of
+// those that there are is lost: etcd takes no new member beside one that is silent,
+// and a member that is replaced does not come back.
+func (a *admission) checkSilent(now time.Time) error {
+	for _, m := range a.members {
+		if m.master && m.silent && !m.lost(now) {
+			return cli.WithHint(fmt.Errorf("master %s does not answer, and may just be starting: whether this node replaces it cannot be told yet", m.name),
+				"try again when it has come back, or in a minute: then this node replaces it; or remove it before, 'gravity remove %s --force'", m.name)
+		}
+	}
+	return nil
 }
 
 // check refuses what cannot be a node.
@@ -91,7 +122,8 @@ func (a *admission) check(r Request) error {
 			return fmt.Errorf("address %s is in the network of %s, %s", r.Address, what, network)
 		}
 	}
-	if a.facts.State != cluster.StateActive {
+	// More nodes may be what an application lacks that is degraded.
+	if a.facts.State != cluster.StateActive && a.facts.State != stateDegraded {
 		err := fmt.Errorf("cannot expand %s cluster", a.facts.State)
 		if a.facts.State == cluster.StateShrinking {
 			return cli.Busy(err)
@@ -100,6 +132,8 @@ func (a *admission) check(r Request) error {
 	}
 	return nil
 }
+
+const stateDegraded = "degraded"
 
 func registered(name string) error {
 	return fmt.Errorf("node %s is already registered, remove it using 'gravity remove %s --force' first", name, name)
@@ -119,7 +153,7 @@ func (a *admission) others(r Request) []join {
 
 // profile finds the node profile that was asked for or, by itself, the one that
 // suits (S13).
-func (a *admission) profile(role string, others []join) (manifest.NodeProfile, error) {
+func (a *admission) profile(role string, masters int) (manifest.NodeProfile, error) {
 	profiles := a.manifest.NodeProfiles
 	var names []string
 	for _, profile := range profiles {
@@ -133,7 +167,7 @@ func (a *admission) profile(role string, others []join) (manifest.NodeProfile, e
 		return profile, nil
 	}
 	wanted := manifest.RoleNode
-	if a.masters(others) < maxMasters {
+	if masters < maxMasters {
 		wanted = manifest.RoleMaster
 	}
 	for _, profile := range profiles {
@@ -147,10 +181,10 @@ func (a *admission) profile(role string, others []join) (manifest.NodeProfile, e
 	return profiles[0], nil
 }
 
-// masters counts them, with those to be.
-func (a *admission) masters(others []join) (count int) {
+// masters counts those that count, with those to be.
+func (a *admission) masters(others []join, counts func(member) bool) (count int) {
 	for _, m := range a.members {
-		if m.master {
+		if m.master && counts(m) {
 			count++
 		}
 	}
@@ -162,14 +196,14 @@ func (a *admission) masters(others []join) (count int) {
 	return count
 }
 
-func (a *admission) becomesMaster(profile manifest.NodeProfile, others []join) bool {
+func becomesMaster(profile manifest.NodeProfile, masters int) bool {
 	switch profile.ServiceRole {
 	case manifest.RoleMaster:
 		return true
 	case manifest.RoleNode:
 		return false
 	}
-	return a.masters(others) < maxMasters
+	return masters < maxMasters
 }
 
 // checkOthers refuses what would join at the same time as others (S13): etcd

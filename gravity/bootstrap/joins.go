@@ -122,7 +122,13 @@ func members(ctx context.Context, client *kube.Client) ([]member, error) {
 	for i := range list.Items {
 		node := &list.Items[i]
 		_, master := node.GetLabels()[manifest.LabelControlPlane]
-		found = append(found, member{name: node.GetName(), address: addressOf(node), master: master})
+		m := member{name: node.GetName(), address: addressOf(node), master: master}
+		if kube.Silent(node) {
+			// Without a time it is as if it were silent for ever.
+			m.silent = true
+			m.since, _ = kube.Since(node, "Ready")
+		}
+		found = append(found, m)
 	}
 	return found, nil
 }

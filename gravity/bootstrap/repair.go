@@ -2,10 +2,16 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
@@ -14,16 +20,21 @@ import (
 )
 
 const (
-	// repairInterval is how often a master looks for blobs that are missing, and
-	// verifyInterval how often it reads all of them.
-	repairInterval = 5 * time.Minute
+	// repairInterval is how often a master looks for blobs that are missing or have
+	// been written to, and verifyInterval how often it reads all of them.
+	repairInterval = time.Minute
 	verifyInterval = 24 * time.Hour
 )
 
 // Repair keeps the package store of a master whole until the context ends: what
 // is missing or damaged comes from other masters. On other nodes it only waits.
+// How the store is, is told in a file.
 func Repair(ctx context.Context, p paths.Paths, n *node.Node, log *slog.Logger) error {
-	verified := time.Now()
+	if !n.Master {
+		<-ctx.Done()
+		return nil
+	}
+	r := &repairer{paths: p, store: store.New(p.Store()), stamps: map[v1.Hash]string{}}
 	for {
 		select {
 		case <-ctx.Done():
@@ -31,33 +42,83 @@ func Repair(ctx context.Context, p paths.Paths, n *node.Node, log *slog.Logger) 
 		case <-time.After(repairInterval):
 		}
 		masters, err := node.ReadMasters(p)
-		masters = slices.DeleteFunc(masters, func(master netip.Addr) bool { return master == n.Address })
-		if !n.Master || err != nil || len(masters) == 0 {
-			continue
+		if err != nil {
+			continue // the node is not complete
 		}
-		verify := time.Since(verified) >= verifyInterval
-		repaired, err := repair(ctx, p, masters, verify)
-		if verify {
-			verified = time.Now()
+		others := slices.DeleteFunc(masters, func(master netip.Addr) bool { return master == n.Address })
+		state, err := r.round(ctx, others, time.Now().UTC())
+		if ctx.Err() != nil {
+			return nil
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			log.Warn("the package store is not whole", "error", err)
 		}
-		if repaired > 0 {
-			log.Info("the package store was repaired", "blobs", repaired)
+		if state.Repaired > 0 {
+			log.Info("the package store was repaired", "blobs", state.Repaired)
 		}
 	}
 }
 
-func repair(ctx context.Context, p paths.Paths, masters []netip.Addr, verify bool) (int, error) {
-	config, err := certificate.FilesOf(p).TLS()
-	if err != nil {
-		return 0, err
+// repairer repairs a store again and again.
+type repairer struct {
+	paths paths.Paths
+	store *store.Store
+	// stamps are those of blobs that were whole.
+	stamps map[v1.Hash]string
+}
+
+// round looks at all blobs, repairs, and writes down how the store is.
+func (r *repairer) round(ctx context.Context, masters []netip.Addr, now time.Time) (store.State, error) {
+	var peer store.Peer = nobody{}
+	if len(masters) > 0 {
+		config, err := certificate.FilesOf(r.paths).TLS()
+		if err != nil {
+			return store.State{}, err
+		}
+		remote, err := store.NewRemote(masters, config, nil)
+		if err != nil {
+			return store.State{}, err
+		}
+		defer remote.Close()
+		peer = remote
 	}
-	remote, err := store.NewRemote(masters, config, nil)
+	return r.repair(ctx, peer, now)
+}
+
+func (r *repairer) repair(ctx context.Context, from store.Peer, now time.Time) (store.State, error) {
+	last, err := store.ReadState(r.paths.StoreState())
 	if err != nil {
-		return 0, err
+		last = store.State{Verified: now} // what was imported was checked then
 	}
-	defer remote.Close()
-	return store.New(p.Store()).Repair(ctx, remote, verify)
+	all := now.Sub(last.Verified) >= verifyInterval
+	seen := map[v1.Hash]string{}
+	found, err := r.store.Repair(ctx, from, func(digest v1.Hash) bool {
+		seen[digest] = r.store.Stamp(digest)
+		known, before := r.stamps[digest]
+		return all || before && known != seen[digest]
+	})
+	if ctx.Err() != nil {
+		return store.State{}, err
+	}
+	state := store.State{Checked: now, Verified: last.Verified, Blobs: found.Blobs, Repaired: found.Repaired, RepairedAt: last.RepairedAt}
+	if found.Repaired > 0 {
+		state.RepairedAt = now
+	}
+	if err == nil {
+		// Blobs that could not be repaired are read again in the next round.
+		r.stamps = seen
+		if all {
+			state.Verified = now
+		}
+	} else {
+		state.Problem = strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return state, errors.Join(err, state.Write(r.paths.StoreState()))
+}
+
+// nobody is there from whom a lone master could get blobs.
+type nobody struct{}
+
+func (nobody) Fetch(_ context.Context, _ string, digest v1.Hash, _ bool) (io.ReadCloser, int64, error) {
+	return nil, 0, fmt.Errorf("blob %s is missing or damaged, and there is no other master", digest)
 }

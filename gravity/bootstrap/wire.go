@@ -111,6 +111,9 @@ const (
 	StepEnvironment Step = "environment"
 	// StepConfiguration gets Configuration.
 	StepConfiguration Step = "configuration"
+	// StepReplace removes the members of etcd whose masters are lost, since it takes
+	// no new one before.
+	StepReplace Step = "replace"
 	// StepCredentials gets kubeadm.Credentials.
 	StepCredentials Step = "credentials"
 	// StepPreHook and StepPostHook run the application's hooks.

@@ -17,7 +17,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -73,15 +75,21 @@ func (e *CommandError) Error() string {
 // Unwrap returns the cause.
 func (e *CommandError) Unwrap() error { return e.Err }
 
+// endDelay is how long a program may take to end after SIGTERM.
+const endDelay = 5 * time.Second
+
 // Exec runs a program inside the container and returns its standard output. The
 // error of a program that fails is a *CommandError. When the context ends, the
-// program is killed.
+// program gets SIGTERM, and Exec returns when it has ended, or a few seconds
+// later without it: a program that does not listen goes on. So does what it left
+// to others in the container, such as a unit of systemd.
 func (c *Container) Exec(ctx context.Context, command Command) (string, error) {
 	var stdout, stderr tail
 	process := exec.CommandContext(ctx, c.paths.Tool("runc"), c.arguments(false, command.Args)...)
 	process.Stdin = command.Stdin
 	process.Stdout, process.Stderr = writers(command.Stdout, &stdout), writers(command.Stderr, &stderr)
-	process.WaitDelay = 5 * time.Second
+	process.Cancel = func() error { return process.Process.Signal(syscall.SIGTERM) } // runc hands it on
+	process.WaitDelay = endDelay
 	err := process.Run()
 	if err == nil {
 		return stdout.String(), nil
@@ -101,11 +109,11 @@ func (c *Container) Exec(ctx context.Context, command Command) (string, error) {
 
 // Become replaces this process by a program inside the container, with a
 // terminal if tty says so: its exit code is this process's. It returns only if
-// that is not possible.
+// that is not possible, with Find's errors if there is no such program.
 func (c *Container) Become(tty bool, args ...string) error {
 	runc := c.paths.Tool("runc")
-	if !c.Running() {
-		return fmt.Errorf("the master container does not run")
+	if err := c.Find(args[0]); err != nil {
+		return err
 	}
 	err := become(runc, append([]string{runc}, c.arguments(tty, args)...), os.Environ())
 	return fmt.Errorf("run %s in the master container: %w", args[0], err)
@@ -126,6 +134,16 @@ func (c *Container) arguments(tty bool, args []string) []string {
 func (c *Container) Running() bool {
 	output, err := exec.Command(c.paths.Tool("runc"), "--root", paths.RuncRoot, "state", Name).Output()
 	return err == nil && bytes.Contains(output, []byte(`"status": "running"`))
+}
+
+// Life tells one life of the container from another: it changes when the container
+// starts, and is empty while there is none.
+func (c *Container) Life() string {
+	info, err := os.Stat(filepath.Join(paths.RuncRoot, Name, "state.json"))
+	if err != nil {
+		return ""
+	}
+	return info.ModTime().Format(time.RFC3339Nano)
 }
 
 // tail keeps what a program wrote, up to a limit.

@@ -148,12 +148,16 @@ func (c *Container) registryHosts(n *node.Node) ([]string, error) {
 // writeNetwork writes the container's hosts and resolv.conf files in place,
 // since they are bound into it one by one.
 func (c *Container) writeNetwork(n *node.Node) error {
-	leader := n.Address
-	if masters, err := node.ReadMasters(c.paths); err == nil && !n.Master {
-		leader = masters[0]
+	// Whoever looks a name up that has several addresses takes the next if one does
+	// not answer.
+	leaders := []netip.Addr{n.Address}
+	if masters, err := node.ReadMasters(c.paths); err == nil {
+		leaders = masters
 	}
-	hosts := fmt.Sprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n%s %s\n%s leader.telekube.local registry.local\n",
-		n.Address, n.Name, leader)
+	hosts := fmt.Sprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n%s %s\n", n.Address, n.Name)
+	for _, leader := range leaders {
+		hosts += fmt.Sprintf("%s leader.telekube.local registry.local\n", leader)
+	}
 	var resolv strings.Builder
 	resolvers, search := HostResolvers()
 	for _, resolver := range resolvers {

@@ -100,7 +100,7 @@ func spec(p paths.Paths, n *node.Node, capabilities []string) *specs.Spec {
 			Args: []string{"/lib/systemd/systemd"},
 			Env: []string{
 				"container=gravity", "KUBECONFIG=/etc/kubernetes/admin.conf", "HOME=/root",
-				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+				"PATH=" + searchPath,
 			},
 			Cwd:          "/",
 			Capabilities: &specs.LinuxCapabilities{Bounding: capabilities, Effective: capabilities, Permitted: capabilities},

@@ -30,6 +30,11 @@ func (k *joinKubernetes) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if k.settings.Node.Master {
+		if err := k.ask(ctx, bootstrap.StepReplace, nil); err != nil {
+			return err
+		}
+	}
 	if _, err := os.Stat(k.paths.KubernetesFile("pki", "ca.key")); err != nil && k.settings.Node.Master {
 		if err := k.secrets(ctx); err != nil { // a rollback has removed them
 			return err

@@ -3,6 +3,8 @@ package health
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,11 +30,18 @@ import (
 // ApplicationInterval is how often the application is asked how it is (S39).
 const ApplicationInterval = time.Minute
 
-// applicationCheck is the ID of the hook's runs. It is always the same, so that
-// an agent that starts again takes up the run that it left.
-const applicationCheck = "check"
+// applicationLog is the log of the last run, after the application's name.
+const applicationLog = "-status-check"
 
-// Application runs the status hook of the application while the cluster is
+// checkID is the ID of the hook's runs on a node. It is always the same, so that an
+// agent that starts again takes up the run that it left. Another node's is another
+// one: what was begun on a node that is lost does not end.
+func checkID(node string) string {
+	hash := sha256.Sum256([]byte(node))
+	return hex.EncodeToString(hash[:4])
+}
+
+// Application runs, on the master that leads, the status hook of the application while the cluster is
 // active, and records in the cluster what it says.
 type Application struct {
 	Paths paths.Paths
@@ -81,7 +91,7 @@ func (a *Application) Check(ctx context.Context) error {
 	if h, err := a.hook(n, state); err != nil {
 		return err
 	} else if h != nil {
-		runner := hook.Runner{Client: client, LogFile: a.logFile}
+		runner := hook.Runner{Client: client, LogFile: func(string) string { return a.logFile(n.Application) }}
 		if err := runner.Run(ctx, h); err != nil {
 			failed = oneLine(err.Error())
 		}
@@ -93,8 +103,8 @@ func (a *Application) Check(ctx context.Context) error {
 }
 
 // logFile begins a new log for each run: only the last is kept.
-func (a *Application) logFile(job string) string {
-	path := a.Paths.HookLog(job)
+func (a *Application) logFile(application string) string {
+	path := a.Paths.HookLog(strings.ToLower(application) + applicationLog)
 	_ = os.Remove(path) // if it cannot, the log is added to it
 	return path
 }
@@ -119,7 +129,7 @@ func (a *Application) hook(n *node.Node, state *State) (*hook.Hook, error) {
 		return nil, err
 	}
 	return &hook.Hook{
-		ID: applicationCheck, Name: manifest.HookStatus, Job: string(found.Job), Application: n.Application, Version: n.Version,
+		ID: checkID(n.Name), Name: manifest.HookStatus, Job: string(found.Job), Application: n.Application, Version: n.Version,
 		Cluster: n.Cluster, Resources: filepath.Join(paths.Inside, inside), Node: n.Name,
 		ServiceUser: state.ServiceUser, ServiceGroup: state.ServiceGroup, Deadline: ApplicationInterval, Transient: true,
 	}, nil

@@ -88,7 +88,7 @@ func (s *jobServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.ran++
 		s.left++
 		answer = s.job
-	case "GET " + jobs + "/shop-status-check":
+	case "GET " + jobs + "/shop-status-" + checkID("node-1"):
 		kind := "Complete"
 		if s.fails {
 			kind = "Failed"
@@ -97,7 +97,7 @@ func (s *jobServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			map[string]any{"type": kind, "status": "True", "reason": "BackoffLimitExceeded", "message": "too often"},
 		}}
 		answer = s.job
-	case "DELETE " + jobs + "/shop-status-check":
+	case "DELETE " + jobs + "/shop-status-" + checkID("node-1"):
 		s.left--
 		answer = map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Success"}
 	default:

@@ -27,47 +27,43 @@ var URL = fmt.Sprintf("https://127.0.0.1:%d/", Port)
 // Ask asks the agent of this machine to probe it now, and for the health of all
 // nodes. It also returns the agent's version.
 func Ask(ctx context.Context, p paths.Paths) (health *report.Health, version string, err error) {
-	return ask(ctx, p, URL)
+	health = new(report.Health)
+	version, err = ask(ctx, p, URL, health)
+	return health, version, err
 }
 
 // AskNode asks the agent of another node for that node's health, as its last
 // round of probes found it.
 func AskNode(ctx context.Context, p paths.Paths, address netip.Addr) (report.NodeHealth, error) {
-	found, _, err := ask(ctx, p, fmt.Sprintf("https://%s/", netip.AddrPortFrom(address, Port)))
-	if err != nil {
-		return report.NodeHealth{}, err
-	}
-	if len(found.Nodes) != 1 {
-		return report.NodeHealth{}, fmt.Errorf("the agent at %s tells of %d nodes instead of its own", address, len(found.Nodes))
-	}
-	return found.Nodes[0], nil
+	var found report.NodeHealth
+	_, err := ask(ctx, p, fmt.Sprintf("https://%s/local", netip.AddrPortFrom(address, Port)), &found)
+	return found, err
 }
 
-func ask(ctx context.Context, p paths.Paths, url string) (health *report.Health, version string, err error) {
+func ask(ctx context.Context, p paths.Paths, url string, answer any) (version string, err error) {
 	pool, err := readPool(filepath.Join(p.Certificates(), "ca.crt"))
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	client := http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true,
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"?fresh=true", nil)
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, "", fmt.Errorf("ask the agent: %w", err)
+		return "", fmt.Errorf("ask the agent: %w", err)
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
 	if err != nil {
-		return nil, "", fmt.Errorf("ask the agent: %w", err)
+		return "", fmt.Errorf("ask the agent: %w", err)
 	}
-	health = new(report.Health)
-	if err := json.Unmarshal(content, health); err != nil {
-		return nil, "", fmt.Errorf("the agent answers %s: %s", response.Status, oneLine(string(content)))
+	if err := json.Unmarshal(content, answer); err != nil {
+		return "", fmt.Errorf("the agent answers %s: %s", response.Status, oneLine(string(content)))
 	}
 	version, _ = strings.CutPrefix(response.Header.Get("Server"), serverName)
-	return health, version, nil
+	return version, nil
 }

@@ -15,6 +15,10 @@ import (
 const (
 	// Interval is the time between rounds of probes (S34).
 	Interval = 30 * time.Second
+	// illInterval is the same while the node is not well, so that it is known soon
+	// when it is, and pulseInterval is how often its pulse is felt.
+	illInterval   = 10 * time.Second
+	pulseInterval = time.Second
 	// settleTime is how long a node may take to come up after the agent has
 	// started, before its history says that it is degraded.
 	settleTime = 5 * time.Minute
@@ -29,6 +33,11 @@ type Monitor struct {
 	// called before each round.
 	Node     func() (*node.Node, error)
 	Checkers func(*node.Node) []Checker
+	// Pulse changes when it is likely that the node is not as it was; nil for none.
+	// It is called every second.
+	Pulse func() string
+	// Peers are the other nodes; nil for none.
+	Peers *Peers
 	// History receives changes.
 	History *History
 	// Log receives what cannot be recorded.
@@ -50,18 +59,46 @@ func (m *Monitor) init() {
 	m.once.Do(func() { m.round = make(chan struct{}, 1) })
 }
 
-// Run makes a round every Interval until the context ends.
+// Run makes a round every Interval, and whenever something seems to have happened,
+// until the context ends.
 func (m *Monitor) Run(ctx context.Context) {
-	for {
-		if _, err := m.Check(ctx); err != nil && ctx.Err() == nil {
+	for ctx.Err() == nil {
+		pulse := m.pulse()
+		result, err := m.Check(ctx)
+		if err != nil && ctx.Err() == nil {
 			m.Log.Warn("cannot probe this node", "error", err)
 		}
+		interval := Interval
+		if result.Status != report.HealthRunning {
+			interval = illInterval
+		}
+		m.wait(ctx, pulse, time.After(interval))
+	}
+}
+
+// wait waits until the time has come, or the pulse is another one.
+func (m *Monitor) wait(ctx context.Context, pulse string, until <-chan time.Time) {
+	feel := time.NewTicker(pulseInterval)
+	defer feel.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(Interval):
+		case <-until:
+			return
+		case <-feel.C:
+			if m.pulse() != pulse {
+				return
+			}
 		}
 	}
+}
+
+func (m *Monitor) pulse() string {
+	if m.Pulse == nil {
+		return ""
+	}
+	return m.Pulse()
 }
 
 // Last is the result of the last round.

@@ -245,11 +245,11 @@ func TestServe(t *testing.T) {
 		Serve(ctx, m.Handler(), p, []netip.AddrPort{address}, m.Log)
 	}()
 	url := "https://" + address.String() + "/"
-	var health *report.Health
+	var health report.Health
 	var version string
 	var err error
 	for range 100 {
-		if health, version, err = ask(t.Context(), p, url); err == nil {
+		if version, err = ask(t.Context(), p, url, &health); err == nil {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -259,7 +259,7 @@ func TestServe(t *testing.T) {
 	}
 	cancel()
 	<-done
-	if _, _, err := ask(t.Context(), p, url); err == nil || !strings.Contains(err.Error(), "ask the agent") {
+	if _, err := ask(t.Context(), p, url, &health); err == nil || !strings.Contains(err.Error(), "ask the agent") {
 		t.Errorf("an agent that has ended: %v", err)
 	}
 }

@@ -19,6 +19,7 @@ const (
 	Kubelet           = "kubelet"
 	Containerd        = "containerd"
 	Registry          = "registry"
+	PackageStore      = "package-store"
 	Etcd              = "etcd-healthz"
 	Systemd           = "systemd"
 	Forwarding        = "ip-forward"
@@ -48,6 +49,7 @@ func Checkers(p paths.Paths, n *node.Node) []Checker {
 			Checker{ControllerManager, component("https://127.0.0.1:10257/healthz")},
 			Checker{Etcd, component("http://127.0.0.1:2381/readyz")},
 			Checker{Registry, registry(p)},
+			Checker{PackageStore, packageStore(p.StoreState())},
 		)
 	}
 	checkers = append(checkers,

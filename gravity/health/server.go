@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +30,8 @@ const maxConnections = 64
 
 // Handler answers
 //
-//	/         the health of all nodes: 200 if all are running, else 503
+//	/         the health of all nodes, on a master: 200 if all are running, else
+//	          503; other nodes tell of themselves
 //	/local    that of this node, likewise
 //	/history  what has changed
 //
@@ -39,10 +41,16 @@ const maxConnections = 64
 func (m *Monitor) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		peers := make(chan []report.NodeHealth, 1)
+		go func() { peers <- m.peers(r) }()
 		local, ok := m.local(w, r)
-		if ok {
-			answer(w, local.Status, report.Health{Nodes: []report.NodeHealth{local}, Status: clusterStatus(local)})
+		if !ok {
+			return
 		}
+		nodes := append([]report.NodeHealth{local}, <-peers...)
+		slices.SortFunc(nodes, func(a, b report.NodeHealth) int { return strings.Compare(a.Name, b.Name) })
+		status := clusterStatus(nodes...)
+		answer(w, status, report.Health{Nodes: nodes, Status: status})
 	})
 	mux.HandleFunc("GET /local", func(w http.ResponseWriter, r *http.Request) {
 		if local, ok := m.local(w, r); ok {
@@ -62,20 +70,48 @@ func (m *Monitor) Handler() http.Handler {
 
 func (m *Monitor) local(w http.ResponseWriter, r *http.Request) (report.NodeHealth, bool) {
 	local := m.Last()
-	if fresh := r.URL.Query().Get("fresh"); fresh == "true" && fromHere(r.RemoteAddr) {
+	if fresh(r) {
 		var err error
 		if local, err = m.Check(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return local, false
 		}
 	}
-	if wanted := r.URL.Query()["checker"]; len(wanted) > 0 {
-		for i, name := range wanted {
-			wanted[i] = Canonical(name)
-		}
-		local.Probes = slices.DeleteFunc(slices.Clone(local.Probes), func(p report.Probe) bool { return !slices.Contains(wanted, p.Checker) })
+	return only(local, r), true
+}
+
+// peers are the other nodes.
+func (m *Monitor) peers(r *http.Request) []report.NodeHealth {
+	if m.Peers == nil {
+		return nil
 	}
-	return local, true
+	found := m.Peers.Last()
+	if fresh(r) {
+		found = m.Peers.Check(r.Context())
+	}
+	shown := make([]report.NodeHealth, 0, len(found))
+	for _, one := range found {
+		shown = append(shown, only(one, r))
+	}
+	return shown
+}
+
+// only leaves out the probes that are not asked for.
+func only(node report.NodeHealth, r *http.Request) report.NodeHealth {
+	wanted := slices.Clone(r.URL.Query()["checker"])
+	if len(wanted) == 0 {
+		return node
+	}
+	for i, name := range wanted {
+		wanted[i] = Canonical(name)
+	}
+	node.Probes = slices.DeleteFunc(slices.Clone(node.Probes), func(p report.Probe) bool { return !slices.Contains(wanted, p.Checker) })
+	return node
+}
+
+// fresh tells whether probes are to be made now.
+func fresh(r *http.Request) bool {
+	return r.URL.Query().Get("fresh") == "true" && fromHere(r.RemoteAddr)
 }
 
 func fromHere(remote string) bool {

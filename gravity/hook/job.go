@@ -35,6 +35,9 @@ const (
 	DefaultDeadline = 20 * time.Minute
 )
 
+// transientTime is how long a transient job stays that nobody removes.
+const transientTime = time.Hour
+
 // Hook is a hook to run.
 type Hook struct {
 	// ID tells runs apart: a run with the ID of an earlier one takes up that one's
@@ -91,6 +94,10 @@ func (h *Hook) object() (*unstructured.Unstructured, error) {
 	}
 	// Whoever waits reads the result before the job goes.
 	delete(spec, "ttlSecondsAfterFinished")
+	if h.Transient {
+		// Unless that one is lost: then nobody removes it.
+		spec["ttlSecondsAfterFinished"] = int64(transientTime / time.Second)
+	}
 	template, err := child(spec, "template")
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
@@ -54,16 +55,29 @@ func (r *run) remember(pods []unstructured.Unstructured) {
 	}
 }
 
-// copyLog copies the log of a container to its end. That it cannot be read does
-// not matter to the hook.
+// copyLog copies the log of a container to its end. It may take a while until
+// that can be read; that it never can does not matter to the hook.
 func (r *run) copyLog(ctx context.Context, pod, container string) {
-	stream, err := r.client.Log(ctx, r.job.GetNamespace(), pod, container)
-	if err != nil {
-		return
+	for {
+		stream, err := r.logs(ctx, pod, container)
+		if err == nil {
+			defer stream.Close()
+			_, _ = io.Copy(r.output, stream)
+			return
+		}
+		if apierrors.IsNotFound(err) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(logInterval):
+		}
 	}
-	defer stream.Close()
-	_, _ = io.Copy(r.output, stream)
 }
+
+// logInterval is how often it is tried to open a log.
+const logInterval = 500 * time.Millisecond
 
 // drain waits a little for the ends of the logs.
 func (r *run) drain(stop context.CancelFunc) {

@@ -48,6 +48,9 @@ func (r *Runner) Run(ctx context.Context, h *Hook) error {
 	}
 	defer log.Close()
 	run := &run{client: r.Client, job: job, transient: h.Transient, jobs: r.Client.Resource(kube.Jobs, job.GetNamespace()), followed: make(map[string]bool)}
+	run.logs = func(ctx context.Context, pod, container string) (io.ReadCloser, error) {
+		return r.Client.Log(ctx, job.GetNamespace(), pod, container)
+	}
 	run.output = &lockedWriter{writer: log}
 	if r.Output != nil {
 		run.output.writer = io.MultiWriter(log, r.Output)
@@ -77,6 +80,8 @@ type run struct {
 	job    *unstructured.Unstructured
 	jobs   dynamic.ResourceInterface
 	output *lockedWriter
+	// logs opens the log of a container, to its end.
+	logs func(ctx context.Context, pod, container string) (io.ReadCloser, error)
 	// transient is Hook.Transient.
 	transient bool
 

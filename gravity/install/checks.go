@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/preflight"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
@@ -20,12 +21,30 @@ func (c *checks) Done(context.Context) (bool, error) { return false, nil }
 // Rollback does nothing: checks leave nothing.
 func (c *checks) Rollback(context.Context) error { return nil }
 
+// Execute reads all of the bundle and checks the machine: what is wrong with
+// either must be found before anything is changed.
 func (c *checks) Execute(ctx context.Context) error {
+	if err := c.verify(ctx); err != nil {
+		return err
+	}
 	options, err := c.options()
 	if err != nil {
 		return err
 	}
 	return Check(ctx, options, c.log)
+}
+
+// verify compares all of the bundle with its digests.
+func (c *checks) verify(ctx context.Context) error {
+	b, err := c.open()
+	if err != nil || c.settings.ChecksOff {
+		return err
+	}
+	found, err := b.Verify(ctx, bundle.Options{})
+	if err != nil {
+		return err
+	}
+	return cli.WithHint(found.Err(), "%s is damaged: copy it again", c.settings.Bundle)
 }
 
 // Check runs the preflight checks: the error has those that would break a node,

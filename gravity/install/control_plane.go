@@ -96,7 +96,7 @@ func RemoveKubernetes(ctx context.Context, p paths.Paths, in *container.Containe
 	if err := unmountBelow(p.Kubelet(), p.Containerd()); err != nil {
 		return err
 	}
-	removeNetwork(p)
+	RemoveNetwork(p)
 	removeKubeconfig(p)
 	for _, folder := range []string{p.Kubernetes(), p.Etcd(), p.Kubelet(), p.Containerd()} {
 		if err := empty(folder); err != nil {
@@ -238,15 +238,16 @@ func userKubeconfig(p paths.Paths, address string) ([]byte, error) {
 	return bytes.ReplaceAll(content, []byte(kubeadm.Endpoint.String()), fmt.Appendf(nil, "%s:%d", address, kubeadm.APIServerPort)), nil
 }
 
-// removeKubeconfig removes root's kubeconfig if it is of this cluster.
-func removeKubeconfig(p paths.Paths) {
+// removeKubeconfig removes root's kubeconfig if it is of this cluster, and tells
+// whether it was.
+func removeKubeconfig(p paths.Paths) bool {
 	content, err := os.ReadFile(paths.UserKubeconfig)
 	if err != nil {
-		return
+		return false
 	}
 	admin, err := os.ReadFile(p.KubernetesFile("admin.conf"))
 	if err != nil {
-		return
+		return false
 	}
 	// The authority's certificate is the same in both, and of this cluster only.
 	for line := range strings.Lines(string(admin)) {
@@ -255,9 +256,10 @@ func removeKubeconfig(p paths.Paths) {
 			folder := filepath.Dir(paths.UserKubeconfig)
 			_ = os.RemoveAll(filepath.Join(folder, "cache")) // kubectl's, of this cluster
 			_ = os.Remove(folder)                            // unless there is more
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // RefreshAccess gives root the administrator's certificate again, which has been

@@ -17,6 +17,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/leader"
 )
 
 // coredns configures the cluster's DNS.
@@ -30,11 +31,15 @@ func (c *coredns) Execute(ctx context.Context) error {
 	if err := c.tolerate(ctx, client); err != nil {
 		return err
 	}
+	// The agent of the master that leads changes the addresses later.
+	if err := leader.Service(ctx, client, []netip.Addr{c.settings.Node.Address}); err != nil {
+		return err
+	}
 	resolvers, _ := container.HostResolvers()
 	return client.ApplyObject(ctx, &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ConfigMap",
 		"metadata": map[string]any{"name": "coredns", "namespace": "kube-system"},
-		"data":     map[string]any{"Corefile": corefile(c.settings.Node.Address, resolvers, c.settings.DNSZones)},
+		"data":     map[string]any{"Corefile": corefile(resolvers, c.settings.DNSZones)},
 	}})
 }
 
@@ -91,26 +96,28 @@ func withTaints(tolerations []any, taints []manifest.Taint) []any {
 }
 
 // corefile is the configuration of the cluster's DNS: names of other domains go
-// to the host's resolvers (S116), those of zones to resolvers of their own.
-func corefile(leader netip.Addr, resolvers []netip.Addr, zones map[string][]netip.AddrPort) string {
+// to the host's resolvers (S116), those of zones to resolvers of their own. The
+// leader's names are those of a service (S18), so that this text, which people
+// change, stays when masters come and go.
+func corefile(resolvers []netip.Addr, zones map[string][]netip.AddrPort) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, `.:53 {
+	text.WriteString(`.:53 {
     errors
     health {
        lameduck 5s
     }
     ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
+`)
+	for _, name := range leader.Names {
+		fmt.Fprintf(&text, "    rewrite name exact %s %s\n", name, leader.Host)
+	}
+	text.WriteString(`    kubernetes cluster.local in-addr.arpa ip6.arpa {
        pods insecure
        fallthrough in-addr.arpa ip6.arpa
        ttl 30
     }
-    hosts {
-       %s leader.telekube.local registry.local
-       fallthrough
-    }
     prometheus :9153
-`, leader)
+`)
 	if len(resolvers) > 0 {
 		text.WriteString("    forward .")
 		for _, resolver := range resolvers {
@@ -118,7 +125,8 @@ func corefile(leader netip.Addr, resolvers []netip.Addr, zones map[string][]neti
 		}
 		text.WriteString(" {\n       max_concurrent 1000\n    }\n")
 	}
-	text.WriteString("    cache 30 {\n       disable success cluster.local\n       disable denial cluster.local\n    }\n    loop\n    reload\n    loadbalance\n}\n")
+	own := "cluster.local " + strings.Join(leader.Names, " ")
+	fmt.Fprintf(&text, "    cache 30 {\n       disable success %[1]s\n       disable denial %[1]s\n    }\n    loop\n    reload\n    loadbalance\n}\n", own)
 	for _, zone := range slices.Sorted(maps.Keys(zones)) {
 		fmt.Fprintf(&text, "%s:53 {\n    errors\n    cache 30\n    forward .", zone)
 		for _, resolver := range zones[zone] {

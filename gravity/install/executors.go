@@ -31,7 +31,7 @@ func Executors(stateDir string) operation.Executors {
 		if !known {
 			return nil, fmt.Errorf("phase %s: this gravity knows no executor %q of installations", phase.ID, phase.Executor)
 		}
-		executor := construct(shared)
+		var executor operation.Executor = spacious{construct(shared), shared}
 		if needsAPI[phase.Executor] {
 			executor = patient{executor, shared}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kernel"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
@@ -121,30 +122,46 @@ func Bootstrap(ctx context.Context, p paths.Paths, mounts []node.Mount) error {
 	if err := paths.Link(p.Program(), filepath.Join(paths.Commands, "gravity")); err != nil {
 		return err
 	}
-	return installCompletion(ctx, p.Program())
+	return installCompletion(ctx, paths.Completions, p.Program())
 }
 
-// installCompletion lets bash complete gravity's commands, where it looks for
-// completions.
-func installCompletion(ctx context.Context, program string) error {
-	if _, err := os.Stat(paths.Completions); err != nil {
+// completionMark begins a completion that Gravity has installed; one without it
+// is somebody else's.
+const completionMark = "# Installed by Gravity, and removed with it.\n"
+
+// installCompletion lets bash complete gravity's commands, where it looks in a
+// folder for completions. What somebody else has there stays.
+func installCompletion(ctx context.Context, folder, program string) error {
+	path := filepath.Join(folder, "gravity")
+	if _, err := os.Stat(folder); err != nil || exists(path) && !ownCompletion(path) {
 		return nil //nolint:nilerr // there is no such shell
 	}
 	text, err := exec.CommandContext(ctx, program, "completion", "bash").Output()
 	if err != nil {
 		return fmt.Errorf("complete commands: %w", err)
 	}
-	return paths.WriteFile(filepath.Join(paths.Completions, "gravity"), text, 0o644)
+	return paths.WriteFile(path, append([]byte(completionMark), text...), 0o644)
+}
+
+func ownCompletion(path string) bool {
+	content, err := os.ReadFile(path)
+	return err == nil && strings.HasPrefix(string(content), completionMark)
 }
 
 func (b *bootstrap) Rollback(context.Context) error { return RemoveProgram(b.paths) }
 
 // RemoveProgram undoes Bootstrap.
 func RemoveProgram(p paths.Paths) error {
-	return errors.Join(removeLink(p, "gravity"), removeCompletion(), os.RemoveAll(filepath.Dir(p.Program())))
+	return errors.Join(removeLink(p, "gravity"), removeCompletion(paths.Completions), os.RemoveAll(filepath.Dir(p.Program())))
 }
 
-func removeCompletion() error { return os.RemoveAll(filepath.Join(paths.Completions, "gravity")) }
+func removeCompletion(folder string) error {
+	path := filepath.Join(folder, "gravity")
+	if !ownCompletion(path) {
+		return nil
+	}
+	return os.Remove(path)
+}
 
 // removeLink removes a command if it leads into the state folder.
 func removeLink(p paths.Paths, name string) error {
@@ -176,6 +193,9 @@ func StartContainer(ctx context.Context, p paths.Paths, n *node.Node) error {
 	master := container.New(p)
 	if err := master.Prepare(n); err != nil {
 		return err
+	}
+	if err := kernel.Local().Record(p.KernelSettings()); err != nil {
+		return fmt.Errorf("record the kernel's settings: %w", err)
 	}
 	if err := container.EnsureUnit(ctx, AgentUnit, agentText(p)); err != nil {
 		return err

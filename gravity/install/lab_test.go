@@ -152,15 +152,18 @@ func installCluster(ctx context.Context, t *testing.T, machine *lab.Machine, arg
 func TestInstall(t *testing.T) {
 	installtest.SkipWithoutLab(t)
 	program := installtest.Program(t)
-	machine := installtest.Machine(t, "install", installtest.Bundle(t, program, shop))
+	bundle := installtest.Bundle(t, program, shop)
+	machine := installtest.Machine(t, "install", bundle)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
+	t.Run("refusals", func(t *testing.T) { checkRefusals(ctx, t, machine, bundle) })
 	before := output(ctx, t, machine, snapshot)
 	installCluster(ctx, t, machine)
 	t.Run("node", func(t *testing.T) { checkNode(ctx, t, machine) })
 	t.Run("images", func(t *testing.T) { checkImages(ctx, t, machine) })
 	t.Run("application", func(t *testing.T) { checkApplication(ctx, t, machine) })
 	t.Run("exec", func(t *testing.T) { checkExec(ctx, t, machine) })
+	t.Run("terminal", func(t *testing.T) { checkTerminal(ctx, t, machine) })
 	t.Run("again", func(t *testing.T) { checkAgain(ctx, t, machine) })
 	t.Run("power", func(t *testing.T) { checkPower(ctx, t, machine) })
 	began := time.Now()
@@ -280,6 +283,18 @@ func checkExec(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	if !errors.As(err, &failed) || failed.ExitCode != 7 {
 		t.Errorf("the exit code is %v, want 7", err)
 	}
+	for program, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"nosuchcommand": {127, "error: nosuchcommand: no such program in the master container"},
+		"/etc/hosts":    {126, "error: /etc/hosts: it cannot be executed"},
+	} {
+		_, err := machine.Run(ctx, lab.Command{Args: []string{"gravity", "exec", program}})
+		if !errors.As(err, &failed) || failed.ExitCode != want.code || failed.Tail != want.text {
+			t.Errorf("%s: %v, want %d: %s", program, err, want.code, want.text)
+		}
+	}
 	if got := output(ctx, t, machine, "echo hello | gravity exec -i cat"); got != "hello" {
 		t.Errorf("cat says %q", got)
 	}
@@ -289,9 +304,21 @@ func checkExec(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	if got := output(ctx, t, machine, "echo hostname | gravity shell"); got != "node-1" {
 		t.Errorf("the shell is on %q", got)
 	}
-	terminal := "script --quiet --return --command 'gravity exec -ti tty' /dev/null"
-	if got := output(ctx, t, machine, "command -v script >/dev/null || echo /dev/pts/ && "+terminal+" </dev/null || true"); !strings.Contains(got, "/dev/pts/") {
-		t.Errorf("the terminal is %q", got)
+}
+
+// checkTerminal wants commands to have the terminal of whoever calls gravity: its
+// size, its keys and the exit code.
+func checkTerminal(ctx context.Context, t *testing.T, machine *lab.Machine) {
+	for name, test := range map[string]struct{ script, want string }{
+		"size":   {`out=$(script -qec 'stty cols 97 rows 31; gravity exec -ti sh -c "tty; stty size"' /dev/null </dev/null); echo "$out" | grep -oE '/dev/pts|31 97'; echo $?`, "/dev/pts 31 97 0"},
+		"shell":  {`printf 'echo $((40+2))\nexit 5\n' | script -qec 'gravity shell' /dev/null >/dev/null; echo $?`, "5"},
+		"Ctrl-C": {`{ until pgrep -x sleep -a | grep -q 987; do sleep 0.1; done; printf '\003'; } | script -qec 'gravity exec -ti sh -c "trap \"echo caught; exit 9\" INT; sleep 987"' /dev/null; echo $?`, "^Ccaught 9"},
+		"none":   {`gravity exec -ti tty </dev/null 2>&1; echo $?`, "error: standard input is no terminal hint: leave --tty out, or run it from a terminal 1"},
+	} {
+		got := strings.Join(strings.Fields(output(ctx, t, machine, test.script)), " ")
+		if got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
 	}
 }
 

@@ -201,7 +201,7 @@ func checkDNS(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	if text := output(ctx, t, machine, corefile); !strings.Contains(text, "corp.example:53 {") || !strings.Contains(text, "forward . 10.1.1.1:5353") {
 		t.Errorf("the zone has no resolver: %s", text)
 	}
-	output(ctx, t, machine, `kubectl get configmap coredns -n kube-system -o yaml | sed 's/leader.telekube.local registry.local/& custom.example/' | kubectl replace -f - &&
+	output(ctx, t, machine, `kubectl get configmap coredns -n kube-system -o yaml | sed 's/^\( *\)ready$/&\n\1hosts {\n\1  10.9.9.9 custom.example\n\1  fallthrough\n\1}/' | kubectl replace -f - &&
 		kubectl rollout restart -n kube-system deployment/coredns && kubectl rollout status -n kube-system deployment/coredns --timeout=90s`)
 	// Packets go to the new servers once every proxy knows them.
 	equal(ctx, t, machine, "for i in $(seq 60); do "+lookup+"custom.example && break; sleep 0.5; done | awk '{print $2}'", "custom.example")

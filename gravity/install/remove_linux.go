@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -21,48 +22,79 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kernel"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // RemoveContainer stops the master container and the agent and takes away what
-// they left on the host: units, mounts, cgroups, interfaces and packet filters.
+// they left on the host: units, mounts, cgroups, interfaces, packet filters and
+// settings of the kernel.
 func RemoveContainer(ctx context.Context, p paths.Paths) error {
-	if err := container.RemoveUnit(ctx, container.Unit); err != nil {
-		return err
-	}
-	if err := container.RemoveUnit(ctx, AgentUnit); err != nil {
-		return err
+	return removeContainer(ctx, p, func(string, ...any) {})
+}
+
+func removeContainer(ctx context.Context, p paths.Paths, tell func(string, ...any)) error {
+	for _, unit := range []string{container.Unit, AgentUnit} {
+		there := exists(filepath.Join(paths.UnitFolder, unit))
+		if err := container.RemoveUnit(ctx, unit); err != nil {
+			return err
+		}
+		if there {
+			tell("stopped and removed %s", unit)
+		}
 	}
 	if err := unmountBelow(p.Root); err != nil {
 		return err
 	}
-	removeNetwork(p)
+	if names := RemoveNetwork(p); len(names) > 0 {
+		tell("removed the network interfaces %s", strings.Join(names, ", "))
+	}
 	cleanFilters(ctx, p)
-	return errors.Join(removeCgroups(ctx), os.RemoveAll(paths.RuncRoot))
+	if err := errors.Join(removeCgroups(ctx), os.RemoveAll(paths.RuncRoot)); err != nil {
+		return err
+	}
+	changed, err := kernel.Local().Restore(p.KernelSettings())
+	if len(changed) > 0 {
+		tell("put settings of the kernel back: %s", strings.Join(changed, ", "))
+	}
+	return err
 }
 
 // Remove puts the machine back into the state before Gravity: everything that
 // RemoveContainer takes away, commands, and what is in the state folder. It may
-// be called again after it was interrupted.
-func Remove(ctx context.Context, p paths.Paths) error {
+// be called again after it was interrupted. What it does, it tells by a line
+// each.
+func Remove(ctx context.Context, p paths.Paths, out io.Writer) error {
 	if !p.Used() {
 		return cli.WithHint(fmt.Errorf("nothing of Gravity is in %s", p.Root), "name the state folder with --state-dir")
 	}
-	removeKubeconfig(p)
-	if err := RemoveContainer(ctx, p); err != nil {
+	tell := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+	if removeKubeconfig(p) {
+		tell("removed %s", paths.UserKubeconfig)
+	}
+	if err := removeContainer(ctx, p, tell); err != nil {
 		return err
 	}
 	for _, name := range []string{"kubectl", "helm", "gravity"} {
+		there := exists(filepath.Join(paths.Commands, name))
 		if err := removeLink(p, name); err != nil {
 			return err
 		}
+		if there && !exists(filepath.Join(paths.Commands, name)) {
+			tell("removed %s", filepath.Join(paths.Commands, name))
+		}
 	}
-	if err := removeCompletion(); err != nil {
+	if err := removeCompletion(paths.Completions); err != nil {
 		return err
 	}
-	// Only what is Gravity's goes: the folder may be a mount, and have more.
+	return removeState(ctx, p, tell)
+}
+
+// removeState removes what is Gravity's from the state folder, and the folder if
+// it has nothing else: it may be a mount, and have more.
+func removeState(ctx context.Context, p paths.Paths, tell func(string, ...any)) error {
 	for _, path := range slices.Concat(p.Guests(), p.Own()) {
 		if path == filepath.Dir(p.Program()) {
 			if err := endRemoval(ctx); err != nil {
@@ -74,10 +106,19 @@ func Remove(ctx context.Context, p paths.Paths) error {
 		}
 	}
 	err := os.Remove(p.Root)
-	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, os.ErrNotExist) {
-		return nil // a mount, or something of others in it
+	if err != nil && !errors.Is(err, syscall.EBUSY) && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return err
+	left, err := os.ReadDir(p.Root)
+	switch {
+	case err != nil:
+		tell("removed %s", p.Root)
+	case len(left) == 0:
+		tell("emptied %s, which is a mount", p.Root)
+	default:
+		tell("removed everything of Gravity in %s; the rest is not Gravity's", p.Root)
+	}
+	return nil
 }
 
 func exists(path string) bool {
@@ -117,13 +158,14 @@ var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134
 
 func unescape(path string) string { return escapes.Replace(path) }
 
-// removeNetwork removes the interfaces of pods and of the pod network, and the
-// routes to the pods of other nodes.
-func removeNetwork(p paths.Paths) {
+// RemoveNetwork removes the interfaces of pods and of the pod network, and the
+// routes to the pods of other nodes. It returns the names of the interfaces of the
+// pod network.
+func RemoveNetwork(p paths.Paths) (names []string) {
 	removeRoutes(p)
 	links, err := netlink.LinkList()
 	if err != nil {
-		return
+		return nil
 	}
 	bridge := 0
 	for _, link := range links {
@@ -136,8 +178,12 @@ func removeNetwork(p paths.Paths) {
 		attached := bridge != 0 && link.Attrs().MasterIndex == bridge
 		if attached || name == "cni0" || name == "kube-ipvs0" || strings.HasPrefix(name, "flannel.") || strings.HasPrefix(name, "flannel-") {
 			_ = netlink.LinkDel(link) // its peer may have taken it along
+			if !attached {
+				names = append(names, name)
+			}
 		}
 	}
+	return names
 }
 
 // removeRoutes removes the routes that flannel makes where no interface of its own

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -60,17 +61,16 @@ func TestEmptyTable(t *testing.T) {
 }
 
 func TestCorefile(t *testing.T) {
-	leader := netip.MustParseAddr("10.0.0.1")
-	with := corefile(leader, []netip.Addr{netip.MustParseAddr("10.0.0.53")}, map[string][]netip.AddrPort{
+	with := corefile([]netip.Addr{netip.MustParseAddr("10.0.0.53")}, map[string][]netip.AddrPort{
 		"corp.example": {netip.MustParseAddrPort("10.1.1.1:5353")},
 	})
-	for _, want := range []string{"forward . 10.0.0.53 {", "corp.example:53 {", "forward . 10.1.1.1:5353\n", "10.0.0.1 leader.telekube.local"} {
+	for _, want := range []string{"forward . 10.0.0.53 {", "corp.example:53 {", "forward . 10.1.1.1:5353\n", "rewrite name exact leader.telekube.local leader.gravity-system.svc.cluster.local\n"} {
 		if !strings.Contains(with, want) {
 			t.Errorf("no %q in\n%s", want, with)
 		}
 	}
 	// Without a resolver CoreDNS would not start.
-	if without := corefile(leader, nil, nil); strings.Contains(without, "forward") {
+	if without := corefile(nil, nil); strings.Contains(without, "forward") {
 		t.Errorf("forwards to nobody:\n%s", without)
 	}
 }
@@ -83,7 +83,7 @@ func TestRemoveRefuses(t *testing.T) {
 	if err := os.WriteFile(precious, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Remove(t.Context(), paths.Paths{Root: folder}); err == nil {
+	if err := Remove(t.Context(), paths.Paths{Root: folder}, io.Discard); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(precious); err != nil {

@@ -160,6 +160,12 @@ func Since(object *unstructured.Unstructured, kind string) (time.Time, error) {
 	return time.Time{}, nil
 }
 
+// Silent tells whether the kubelet of a node does not report.
+func Silent(node *unstructured.Unstructured) bool {
+	status, _ := condition(node, "Ready")
+	return status == "Unknown"
+}
+
 // condition returns the status of a condition and what is said about it.
 func condition(object *unstructured.Unstructured, kind string) (status, message string) {
 	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")

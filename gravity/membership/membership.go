@@ -30,15 +30,18 @@ const KeySize = 32
 const (
 	TagAddress = "publicip"
 	TagRole    = "role"
+	TagNode    = "nodename"
 )
 
 // Options describe a member. All but Log are required.
 type Options struct {
 	// Cluster is the cluster's name.
 	Cluster string
-	// Address is how others reach this node, Role is master or node.
+	// Address is how others reach this node, Role is master or node, and Node its
+	// name in Kubernetes, or empty.
 	Address netip.Addr
 	Role    string
+	Node    string
 	// Key is the cluster's, KeySize bytes.
 	Key []byte
 	// Peers returns addresses of nodes that may be members, masters for example.
@@ -50,6 +53,7 @@ type Options struct {
 	port     int    // instead of Port, in tests
 	bind     string // instead of all addresses, in tests
 	interval time.Duration
+	spread   time.Duration // instead of spreadTime, in tests
 }
 
 // Logger is where membership tells what happens; *slog.Logger is one.
@@ -66,7 +70,7 @@ type Member struct {
 	Address netip.AddrPort
 	// Status is alive, leaving, left or failed.
 	Status string
-	// Tags are TagAddress and TagRole.
+	// Tags are TagAddress, TagRole and, if it is known, TagNode.
 	Tags map[string]string
 }
 
@@ -82,10 +86,16 @@ type Membership struct {
 
 	mu   sync.Mutex
 	serf *serf.Serf
+	keys *memberlist.Keyring
 }
 
 // New returns a membership that does not run yet.
-func New(options Options) *Membership { return &Membership{options: options} }
+func New(options Options) *Membership {
+	if options.spread == 0 {
+		options.spread = spreadTime
+	}
+	return &Membership{options: options}
+}
 
 const (
 	// joinInterval is how often a member that sees nobody looks for others.
@@ -110,8 +120,8 @@ func (m *Membership) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("membership: %w", err)
 	}
-	m.set(running)
-	defer m.set(nil)
+	m.set(running, config.MemberlistConfig.Keyring)
+	defer m.set(nil, nil)
 	for {
 		if alone(running) {
 			m.join(running)
@@ -124,10 +134,17 @@ func (m *Membership) Run(ctx context.Context) error {
 	}
 }
 
-func (m *Membership) set(running *serf.Serf) {
+func (m *Membership) set(running *serf.Serf, keys *memberlist.Keyring) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.serf = running
+	m.serf, m.keys = running, keys
+}
+
+// ring has the keys in use, nil if the membership does not run.
+func (m *Membership) ring() *memberlist.Keyring {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keys
 }
 
 // leave ends, and tells the others, unless the member comes back at once.
@@ -226,6 +243,9 @@ func (o *Options) config() (*serf.Config, error) {
 	config.Init()
 	config.NodeName = NameOf(o.Address, o.Cluster)
 	config.Tags = map[string]string{TagAddress: o.Address.String(), TagRole: o.Role}
+	if o.Node != "" {
+		config.Tags[TagNode] = o.Node
+	}
 	config.ReconnectTimeout, config.TombstoneTimeout = tombstones, tombstones
 	config.BroadcastTimeout, config.LeavePropagateDelay = leaveTimeout, time.Second
 	// A machine that was installed anew has the name of the one before.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // mode is how phases are executed.
@@ -182,5 +185,8 @@ func explain(ctx context.Context, err error) error {
 	if late, ok := errors.AsType[errTooLong](context.Cause(ctx)); ok {
 		return fmt.Errorf("%w: %w", late, err)
 	}
-	return fmt.Errorf("interrupted: %w", err)
+	if errors.Is(err, cli.ErrInterrupted) || strings.HasPrefix(err.Error(), cli.ErrInterrupted.Error()+": ") {
+		return err // the agent of another node said so
+	}
+	return fmt.Errorf("%w: %w", cli.ErrInterrupted, err)
 }

@@ -1,6 +1,10 @@
 package operation
 
-import "context"
+import (
+	"context"
+	"io"
+	"os"
+)
 
 // Executor does one leaf phase. Every method may be called again after a crash
 // at any moment, in another process, and must then bring about the same. One
@@ -40,6 +44,15 @@ type Logger interface {
 	Debug(msg string, args ...any)
 	Info(msg string, args ...any)
 	Warn(msg string, args ...any)
+}
+
+// Output is where programs print that a phase runs: where the log says, else
+// standard error.
+func Output(log Logger) io.Writer {
+	if printer, ok := log.(interface{ Output() io.Writer }); ok {
+		return printer.Output()
+	}
+	return os.Stderr
 }
 
 // Remote executes phases on other nodes, through their agents.

@@ -181,8 +181,14 @@ func (p Paths) Dismissal() string { return p.join("agent", "dismissal.json") }
 // Operations is where the node keeps its operations.
 func (p Paths) Operations() string { return p.join("operations") }
 
+// StoreState says how the package store is that the agent keeps whole.
+func (p Paths) StoreState() string { return p.join("agent", "store.json") }
+
 // History is the file with the history of the node's health.
 func (p Paths) History() string { return p.join("agent", "history.jsonl") }
+
+// KernelSettings is the file with what the kernel had set before Gravity.
+func (p Paths) KernelSettings() string { return p.join("agent", "kernel.json") }
 
 // Used tells whether Gravity uses the state folder, whatever else is in it:
 // operations come first and go last.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -222,7 +221,7 @@ func (h *hook) run(ctx context.Context) error {
 // applicationOf is the cluster's application on this master.
 func applicationOf(p paths.Paths, n *node.Node, client *kube.Client, facts *cluster.Facts, log operation.Logger) *application.Application {
 	return &application.Application{
-		Paths: p, Store: store.New(p.Store()), Client: client, Log: log, Output: os.Stderr,
+		Paths: p, Store: store.New(p.Store()), Client: client, Log: log, Output: operation.Output(log),
 		Name: facts.Application, Version: facts.Version, Cluster: facts.Name, Node: n.Name,
 		ServiceUser: facts.ServiceUser, ServiceGroup: facts.ServiceGroup,
 	}

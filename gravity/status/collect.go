@@ -316,9 +316,12 @@ func (c *collector) conclude() {
 		n.FailedProbes, n.WarnProbes = []string{}, []string{}
 		found, known := c.health[n.Hostname]
 		n.Status, n.Checked = nodeOffline, found.Checked
-		if known && found.Status == report.HealthRunning {
+		switch {
+		case !known || found.Status == report.HealthUnknown && len(found.Probes) == 0:
+			// Its agent does not answer.
+		case found.Status == report.HealthRunning:
 			n.Status = nodeHealthy
-		} else if known {
+		default:
 			n.Status = nodeDegraded
 		}
 		for _, probe := range found.Probes {

@@ -18,13 +18,19 @@ type Peer interface {
 	Fetch(ctx context.Context, repository string, digest v1.Hash, manifest bool) (io.ReadCloser, int64, error)
 }
 
+// Condition is how a store is.
+type Condition struct {
+	// Blobs is how many it refers to, Repaired how many of them were.
+	Blobs, Repaired int
+}
+
 // Repair fetches the blobs again that the store refers to and has not, or whose
-// contents are damaged; those are only found by reading everything, which verify
-// asks for. It returns how many were repaired, also with an error about others.
-func (s *Store) Repair(ctx context.Context, from Peer, verify bool) (repaired int, err error) {
+// contents are damaged; that is only found by reading those that verify chooses.
+// The condition counts also with an error about blobs that could not be repaired.
+func (s *Store) Repair(ctx context.Context, from Peer, verify func(v1.Hash) bool) (found Condition, err error) {
 	repositories, err := s.repositories()
 	if err != nil {
-		return 0, fmt.Errorf("package store: %w", err)
+		return found, fmt.Errorf("package store: %w", err)
 	}
 	seen := make(map[v1.Hash]bool)
 	var failed []error
@@ -35,7 +41,7 @@ func (s *Store) Repair(ctx context.Context, from Peer, verify bool) (repaired in
 		}{{s.repository(repository, "_layers", "sha256"), false}, {s.repository(repository, "_manifests", "revisions", "sha256"), true}} {
 			links, err := os.ReadDir(kind.folder)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return repaired, err
+				return found, err
 			}
 			for _, link := range links {
 				digest := v1.Hash{Algorithm: "sha256", Hex: link.Name()}
@@ -43,21 +49,22 @@ func (s *Store) Repair(ctx context.Context, from Peer, verify bool) (repaired in
 					continue
 				}
 				seen[digest] = true
-				if s.whole(ctx, digest, verify) {
+				found.Blobs++
+				if s.whole(ctx, digest, verify(digest)) {
 					continue
 				}
 				if err := s.refetch(ctx, from, repository, digest, kind.manifest); err != nil {
 					failed = append(failed, err)
 				} else {
-					repaired++
+					found.Repaired++
 				}
 				if ctx.Err() != nil {
-					return repaired, context.Cause(ctx)
+					return found, context.Cause(ctx)
 				}
 			}
 		}
 	}
-	return repaired, errors.Join(failed...)
+	return found, errors.Join(failed...)
 }
 
 // whole tells whether a blob is there and, if that is asked for, not damaged.

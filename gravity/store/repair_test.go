@@ -42,8 +42,9 @@ func TestRepair(t *testing.T) {
 	}
 	repaired := func(want int, verify bool) {
 		t.Helper()
-		if got, err := s.Repair(t.Context(), peer{from}, verify); got != want || err != nil {
-			t.Errorf("%d blobs are repaired, %v; want %d", got, err, want)
+		got, err := s.Repair(t.Context(), peer{from}, func(v1.Hash) bool { return verify })
+		if got.Repaired != want || got.Blobs != len(blobs) || err != nil {
+			t.Errorf("%+v, %v; want %d of %d blobs to be repaired", got, err, want, len(blobs))
 		}
 	}
 	repaired(0, true)
@@ -66,7 +67,8 @@ func TestRepair(t *testing.T) {
 		}
 	}
 	delete(from.Memory, v1.Hash{Algorithm: "sha256", Hex: filepath.Base(filepath.Dir(blobs[0]))})
-	if got, err := s.Repair(t.Context(), peer{from}, false); got != 1 || err == nil || !strings.Contains(err.Error(), "repair:") {
-		t.Errorf("%d blobs are repaired, %v", got, err)
+	got, err := s.Repair(t.Context(), peer{from}, func(v1.Hash) bool { return false })
+	if got.Repaired != 1 || err == nil || !strings.Contains(err.Error(), "repair:") {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

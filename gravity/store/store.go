@@ -71,6 +71,15 @@ func (s *Store) Size(digest v1.Hash) (int64, bool) {
 	return info.Size(), true
 }
 
+// Stamp changes when a blob's file does; empty if it is not there.
+func (s *Store) Stamp(digest v1.Hash) string {
+	info, err := os.Stat(s.blobPath(digest))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(info.Size(), info.ModTime().UnixNano())
+}
+
 // Verify reads a blob and compares it with its digest.
 func (s *Store) Verify(ctx context.Context, digest v1.Hash) error {
 	blob, err := s.Open(ctx, digest)

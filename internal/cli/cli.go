@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -43,6 +44,9 @@ func run(ctx context.Context, root *cobra.Command, args []string) int {
 func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil || askedCode(err) != 0 {
 		return err
+	}
+	if errors.Is(err, ErrInterrupted) {
+		return WithCode(err, ExitInterrupted)
 	}
 	return WithCode(fmt.Errorf("interrupted: %w", err), ExitInterrupted)
 }

@@ -42,6 +42,8 @@ func newProgram() *cobra.Command {
 			return fmt.Errorf("resume: %w", err)
 		}
 		return nil
+	}}, &cobra.Command{Use: "interrupted", RunE: func(*cobra.Command, []string) error {
+		return fmt.Errorf("phase: %w: too slow", ErrInterrupted)
 	}}, &cobra.Command{Use: "degraded", RunE: func(*cobra.Command, []string) error {
 		return WithCode(errors.New("one node is down"), ExitDegraded)
 	}})
@@ -116,6 +118,7 @@ func TestRunInterrupted(t *testing.T) {
 	}{
 		{"plan resume", ExitInterrupted, "error: interrupted: resume: context canceled\n"},
 		{"build app.yaml", ExitInterrupted, "error: interrupted: no manifest\n"},
+		{"plan interrupted", ExitInterrupted, "error: phase: interrupted: too slow\n"},
 		{"plan degraded", ExitDegraded, "error: one node is down\n"},
 		{"status", ExitOK, ""},
 	} {

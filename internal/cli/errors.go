@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -44,6 +45,10 @@ func WithHint(err error, format string, args ...any) error {
 func Usagef(format string, args ...any) error {
 	return &Error{Err: fmt.Errorf(format, args...), Code: ExitUsage}
 }
+
+// ErrInterrupted is wrapped by errors that say already that, and where, an
+// interruption met them. Run does not say it again.
+var ErrInterrupted = errors.New("interrupted")
 
 // WithCode makes the program end with the given exit code. A nil error stays
 // nil.

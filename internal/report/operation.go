@@ -32,3 +32,12 @@ type PhaseProgress struct {
 	// DryRun tells that nothing is done.
 	DryRun bool `json:"dryRun,omitempty"`
 }
+
+// Message is an object {"message":…} on standard error: what a person would read
+// there as a line.
+type Message struct {
+	// Level is debug, info, warning or error.
+	Level   string            `json:"level"`
+	Text    string            `json:"text"`
+	Details map[string]string `json:"details,omitempty"`
+}

@@ -63,7 +63,7 @@ func fetch(ctx context.Context, master *node.Node) (Program, error) {
 	if _, err := lock.TryLockContext(ctx, 100*time.Millisecond); err != nil {
 		return Program{}, err
 	}
-	defer lock.Close() //nolint:errcheck // it ends with the process at the latest
+	defer lock.Close()
 	present, err := has(found.Path, digest)
 	if present || err != nil {
 		return found, err

@@ -90,8 +90,11 @@ func (m *model) arguments(bundle string) []string {
 		flag  string
 		value types.String
 	}{
-		{"--role", m.Role}, {"--flavor", m.Flavor}, {"--cloud-provider", m.CloudProvider},
-		{"--pod-network-cidr", m.PodNetwork}, {"--service-cidr", m.ServiceNetwork},
+		{"--role", m.Role},
+		{"--flavor", m.Flavor},
+		{"--cloud-provider", m.CloudProvider},
+		{"--pod-network-cidr", m.PodNetwork},
+		{"--service-cidr", m.ServiceNetwork},
 	} {
 		if !unset(option.value) {
 			args = append(args, option.flag+"="+option.value.ValueString())

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"regexp"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -53,9 +54,7 @@ func (r *clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 		Attributes: map[string]schema.Attribute{"ssh": access.NodeAttribute(), "timeouts": limits},
 	}
 	for _, part := range []map[string]schema.Attribute{inputs(), installationOnly(), outputs()} {
-		for name, one := range part {
-			response.Schema.Attributes[name] = one
-		}
+		maps.Copy(response.Schema.Attributes, part)
 	}
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
@@ -49,9 +50,7 @@ func (r *nodeResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 		Attributes: map[string]schema.Attribute{"ssh": access.NodeAttribute(), "timeouts": limits},
 	}
 	for _, part := range []map[string]schema.Attribute{inputs(), outputs()} {
-		for name, one := range part {
-			response.Schema.Attributes[name] = one
-		}
+		maps.Copy(response.Schema.Attributes, part)
 	}
 }
 

@@ -16,6 +16,7 @@ echo "# files"; { find / -xdev \( -path /proc -o -path /sys -o -path /run -o -pa
 echo "# interfaces"; ip -o link | awk -F': ' '{sub(/@.*/, "", $2); print $2}' | sort; ip route
 echo "# filters"; nft list ruleset; iptables-save; ip6tables-save
 echo "# ports"; ss -Hltnu | awk '{print $1, $5}' | sort
+echo "# settings"; sysctl -a 2>/dev/null | grep -E '^net\.(ipv[46]\.(ip_forward|conf\.(all|default|eth0|lo)\.(forwarding|accept_redirects))|netfilter\.nf_conntrack_tcp_timeout)'
 echo "# users"; cat /etc/passwd /etc/group
 echo "# cgroups"; find /sys/fs/cgroup -maxdepth 2 -type d | grep -E 'kube|gravity' | sort
 true`

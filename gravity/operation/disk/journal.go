@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -24,16 +25,21 @@ type journal struct {
 
 // Open takes the changelog of an operation. The kernel gives it back when the
 // process ends, however it does.
-func (s *Store) Open(_ context.Context, operationID string) (operation.Journal, error) {
+func (s *Store) Open(ctx context.Context, operationID string) (operation.Journal, error) {
 	dir, err := s.folder(operationID)
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, lockName)
 	lock := flock.New(path, flock.SetPermissions(0o600))
-	locked, err := lock.TryLock()
+	// Who only asks whether it is executed holds it for an instant.
+	waiting, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	locked, err := lock.TryLockContext(waiting, lockInterval)
 	switch {
-	case err != nil:
+	case ctx.Err() != nil:
+		return nil, errors.Join(context.Cause(ctx), lock.Close())
+	case err != nil && !errors.Is(err, context.DeadlineExceeded):
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), lock.Close())
 	case !locked:
 		return nil, errors.Join(lockedBy(path), lock.Close())
@@ -45,6 +51,24 @@ func (s *Store) Open(_ context.Context, operationID string) (operation.Journal, 
 	// Only for the message of others.
 	_ = os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
 	return &journal{id: operationID, out: s.wrap(out), lock: lock, size: size}, nil
+}
+
+// openTimeout is how long Open waits for a lock that somebody else has.
+const openTimeout = 200 * time.Millisecond
+
+// Executed tells whether a process has the changelog of an operation.
+func (s *Store) Executed(_ context.Context, operationID string) (bool, error) {
+	dir, err := s.folder(operationID)
+	if err != nil {
+		return false, err
+	}
+	path := filepath.Join(dir, lockName)
+	lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
+	free, err := lock.TryRLock()
+	if err != nil {
+		err = fmt.Errorf("lock %s: %w", path, err)
+	}
+	return !free, errors.Join(err, lock.Close())
 }
 
 func lockedBy(path string) error {

@@ -212,6 +212,49 @@ func follow(t *testing.T, steps []string, wantLast, wantErr string) {
 	synctest.Wait()
 }
 
+// TestTailIsAbandoned wants the end of whoever executed to be told: at once in
+// the middle of a phase, after a while between two, and never before the first.
+func TestTailIsAbandoned(t *testing.T) {
+	for name, test := range map[string]struct {
+		steps  []string
+		want   string
+		within time.Duration
+	}{
+		"in a phase":       {[]string{"/init in_progress"}, "nobody executes operation ID any more: phase \"/init\" is in progress", 0},
+		"between phases":   {[]string{"/init in_progress", "/init completed"}, "nobody executes operation ID any more", patience * time.Second},
+		"before the first": {nil, context.DeadlineExceeded.Error(), time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, id := disk.New(t.TempDir()), guidePlan().OperationID
+				if err := store.Create(t.Context(), guidePlan()); err != nil {
+					t.Fatal(err)
+				}
+				journal, err := store.Open(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, entry := range changelog(test.steps...) {
+					if err := journal.Append(t.Context(), entry); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.AfterFunc(90*time.Second, func() { _ = journal.Close() })
+				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second+time.Hour)
+				defer cancel()
+				began := time.Now()
+				err = Tail(ctx, io.Discard, store, id, time.Second)
+				if want := strings.ReplaceAll(test.want, "ID", id); err == nil || err.Error() != want {
+					t.Errorf("error %v, want %s", err, want)
+				}
+				if took := time.Since(began) - 90*time.Second; took < 0 || took > test.within+2*time.Second {
+					t.Errorf("it took %s, want %s", took, test.within)
+				}
+			})
+		})
+	}
+}
+
 func TestTailIsInterrupted(t *testing.T) {
 	store := disk.New(t.TempDir())
 	if err := store.Create(t.Context(), guidePlan()); err != nil {

@@ -86,6 +86,12 @@ usable_nodes() {
 	kubectl get nodes -o go-template='{{range .items}}{{$ok := not .spec.unschedulable}}{{range .spec.taints}}{{if ne .effect "PreferNoSchedule"}}{{$ok = false}}{{end}}{{end}}{{range .status.conditions}}{{if and (eq .type "Ready") (ne .status "True")}}{{$ok = false}}{{end}}{{end}}{{if $ok}}{{.metadata.name}}{{"\n"}}{{end}}{{end}}'
 }
 
+# lost_nodes prints the nodes that do not report.
+# shellcheck disable=SC2016 # the variables are the template's
+lost_nodes() {
+	kubectl get nodes -o go-template='{{range .items}}{{$name := .metadata.name}}{{range .status.conditions}}{{if and (eq .type "Ready") (eq .status "Unknown")}}{{$name}}{{"\n"}}{{end}}{{end}}{{end}}'
+}
+
 # crowded SELECTOR prints a pod whose node has another of the same kind while
 # some node has none: the pod and that node.
 crowded() {
@@ -98,8 +104,14 @@ crowded() {
 }
 
 # spread moves pods from nodes that have several to nodes that have none, one
-# after another, each only when all are ready.
+# after another, each only when all are ready. While a node is lost they are not:
+# when it is removed they are spread again.
 spread() {
+	lost=$(lost_nodes)
+	if [ -n "$lost" ]; then
+		echo "nothing moves while a node does not answer: $lost"
+		return
+	fi
 	for _ in 1 2 3; do
 		wait_for_database
 		found=$(crowded "$members")

@@ -1,0 +1,101 @@
+package recovery_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
+)
+
+// named lists the addresses that pods get for the leader's name, sorted: from a pod
+// of the application's database, whose image has getent.
+const named = "kubectl exec -n default %s -c etcd -- getent ahostsv4 leader.telekube.local | awk '{print $1}' | sort -u"
+
+// leader takes the agent away that leads: another one does, the leader's names lead
+// to masters that serve, and all masters tell of the node that does not answer.
+func (s *site) leader(ctx context.Context) {
+	s.names(ctx, 1, s.addressesOf(1, 2, 3)...)
+	leads := s.leads(ctx, 1)
+	jobs := "kubectl get events -n kube-system --field-selector reason=Completed -o name | wc -l"
+	s.Logf("node-%d leads; %s runs of the status hook were recorded", leads, s.must(ctx, 1, jobs))
+	var others []int
+	for n := 1; n <= 3; n++ {
+		if n != leads {
+			others = append(others, n)
+		}
+	}
+	began := time.Now()
+	s.do(ctx, s.machines[leads-1].Cut)
+	s.until(ctx, others[0], fmt.Sprintf("lead=$(%s); test \"$lead\" && test \"$lead\" != node-%d", leaseHolder, leads))
+	s.Logf("%5.1f s until another master leads", time.Since(began).Seconds())
+	s.names(ctx, others[0], s.addressesOf(others...)...)
+	s.Logf("%5.1f s until pods are told of living masters only", time.Since(began).Seconds())
+	for _, n := range others {
+		s.endpoint(ctx, n, leads)
+	}
+	s.do(ctx, s.machines[leads-1].Heal)
+	s.names(ctx, others[0], s.addressesOf(1, 2, 3)...)
+	s.well(ctx, others[0], 4)
+}
+
+const leaseHolder = "kubectl get lease -n gravity-system leader -o jsonpath={.spec.holderIdentity}"
+
+// leads is the master that leads.
+func (s *site) leads(ctx context.Context, ask int) int {
+	s.Helper()
+	var n int
+	if _, err := fmt.Sscanf(s.must(ctx, ask, leaseHolder), "node-%d", &n); err != nil {
+		s.Fatal(err)
+	}
+	return n
+}
+
+func (s *site) addressesOf(nodes ...int) []string {
+	var addresses []string
+	for _, n := range nodes {
+		addresses = append(addresses, s.addresses[n-1].String())
+	}
+	slices.Sort(addresses)
+	return addresses
+}
+
+// names waits until pods on a living node get these addresses for the leader.
+func (s *site) names(ctx context.Context, ask int, want ...string) {
+	s.Helper()
+	pod := fmt.Sprintf("$(kubectl get pods -n default -l app.kubernetes.io/component=database --field-selector spec.nodeName=node-%d -o name | head -n 1)", ask)
+	script := fmt.Sprintf("found=$(%s | xargs); test \"$found\" = %q || { echo \"$found\"; false; }", fmt.Sprintf(named, pod), strings.Join(want, " "))
+	s.until(ctx, ask, script)
+}
+
+// endpoint wants a master's endpoint to show all nodes, with the silent one.
+func (s *site) endpoint(ctx context.Context, n, silent int) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		text, err := s.run(ctx, n, "curl -sk https://localhost:7575")
+		var found report.Health
+		if err == nil {
+			err = json.Unmarshal([]byte(text), &found)
+		}
+		states := map[string]string{}
+		for _, one := range found.Nodes {
+			states[one.MemberStatus.Tags["nodename"]] = one.Status + " " + one.MemberStatus.Status
+		}
+		lost := fmt.Sprintf("node-%d", silent)
+		if found.Status == report.HealthDegraded && len(states) == 4 && states[lost] == "unknown failed" {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			installtest.Diagnose(s.T, s.machines[n-1])
+			s.Fatalf("node-%d shows %v (%v), want node-%d to be silent", n, states, err, silent)
+		case <-time.After(time.Second):
+		}
+	}
+}
