@@ -21,8 +21,8 @@ const checksOffVariable = "GRAVITY_CHECKS_OFF"
 
 // checkFlags are the flags of check.
 type checkFlags struct {
-	trusted trusted
 	*globals
+	trusted     trusted
 	format      cli.Format
 	profile     string
 	advertise   string
