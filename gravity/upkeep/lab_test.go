@@ -363,9 +363,9 @@ func (s *site) served(ctx context.Context, want string) {
 	}
 }
 
-// expire waits until every certificate that there was has expired, twice.
+// expire waits until every certificate that there was has expired.
 func (s *site) expire(ctx context.Context, lifetime time.Duration) {
-	end := time.After(2*lifetime + time.Minute)
+	end := time.After(lifetime + lifetime/2)
 	for {
 		select {
 		case <-end:
