@@ -400,7 +400,7 @@ spec:
       terminationGracePeriodSeconds: 1
       containers: [{name: shop, image: "docker.io/library/shell:1", command: [sh, -c, "echo hello; exec sleep infinity"]}]
 END`
-	s.must(ctx, 1, pods)
+	s.until(ctx, 1, pods) // short lifetimes make API servers start anew often
 	s.until(ctx, 1, "kubectl rollout status daemonset/shop --timeout=10s")
 	for n := 1; n <= 2; n++ { // each by its own API server
 		for pod := range strings.FieldsSeq(s.must(ctx, n, "kubectl get pods -l app=shop -o name")) {
