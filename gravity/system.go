@@ -187,7 +187,10 @@ func newFitCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return checkIdentity(p, n)
+			if err := checkIdentity(p, n); err != nil {
+				return cli.WithCode(err, cli.ExitDegraded) // the unit knows it
+			}
+			return nil
 		},
 	}
 }

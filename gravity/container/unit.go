@@ -17,7 +17,9 @@ import (
 )
 
 // unitText is the host's unit. SIGRTMIN+3 asks a systemd to power off; runc
-// hands it on. What is left after that ends with the container's PID 1.
+// hands it on. What is left after that ends with the container's PID 1. The unit is
+// skipped, and not tried again, only where the machine is not the node any more;
+// whatever else is wrong is told by the start that fails.
 const unitText = `[Unit]
 Description=Gravity master container
 Documentation=https://github.com/gravity-platform/terraform-provider-gravity
@@ -27,7 +29,7 @@ RequiresMountsFor=%[1]s
 StartLimitIntervalSec=0
 
 [Service]
-ExecCondition=%[2]s system fit --state-dir=%[1]s
+ExecCondition=/bin/sh -c "%[2]s system fit --state-dir=%[1]s || test $$? -ne 3"
 ExecStartPre=-%[3]s --root %[4]s delete --force %[5]s
 ExecStartPre=%[2]s system prepare --state-dir=%[1]s
 ExecStart=%[3]s --root %[4]s run --bundle %[6]s %[5]s

@@ -363,9 +363,9 @@ func (s *site) served(ctx context.Context, want string) {
 	}
 }
 
-// expire waits until every certificate that there was has expired, twice.
+// expire waits until every certificate that there was has expired.
 func (s *site) expire(ctx context.Context, lifetime time.Duration) {
-	end := time.After(2*lifetime + time.Minute)
+	end := time.After(lifetime + lifetime/2)
 	for {
 		select {
 		case <-end:
@@ -400,7 +400,7 @@ spec:
       terminationGracePeriodSeconds: 1
       containers: [{name: shop, image: "docker.io/library/shell:1", command: [sh, -c, "echo hello; exec sleep infinity"]}]
 END`
-	s.must(ctx, 1, pods)
+	s.until(ctx, 1, pods) // short lifetimes make API servers start anew often
 	s.until(ctx, 1, "kubectl rollout status daemonset/shop --timeout=10s")
 	for n := 1; n <= 2; n++ { // each by its own API server
 		for pod := range strings.FieldsSeq(s.must(ctx, n, "kubectl get pods -l app=shop -o name")) {
