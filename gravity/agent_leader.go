@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/balancer"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/health"
@@ -21,7 +22,7 @@ func (a *agent) lead(ctx context.Context, history *health.History) error {
 		return nil
 	}
 	application := health.Application{Paths: a.paths, History: history, Log: a.log}
-	config := kube.File{Path: a.paths.KubernetesFile("admin.conf")}
+	config := &kube.File{Path: a.paths.KubernetesFile("admin.conf")}
 	follower := leader.Follower{
 		Client:  config.Client,
 		Masters: func() ([]netip.Addr, error) { return node.ReadMasters(a.paths) },
@@ -39,5 +40,35 @@ func (a *agent) lead(ctx context.Context, history *health.History) error {
 			leading.Wait()
 		},
 	}
+	ctx, end := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer end()
+	watching.Go(func() { untilRenewed(ctx, config, end) })
 	return elector.Run(ctx)
+}
+
+// renewedInterval is how often it is looked whether a kubeconfig was renewed.
+const renewedInterval = 10 * time.Second
+
+// untilRenewed ends what uses a connection when its kubeconfig has changed: it is
+// begun again with the new certificate.
+func untilRenewed(ctx context.Context, config *kube.File, end func()) {
+	var first *kube.Client
+	for {
+		client, err := config.Client()
+		switch {
+		case err != nil: // it is being made
+		case first == nil:
+			first = client
+		case client != first:
+			end()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(renewedInterval):
+		}
+	}
 }

@@ -14,7 +14,7 @@ import (
 // peers is the health of the other nodes, for this master. Kubernetes knows which
 // there are, and the membership which of them answer.
 func (a *agent) peers() *health.Peers {
-	config := kube.File{Path: a.paths.KubernetesFile("admin.conf")}
+	config := &kube.File{Path: a.paths.KubernetesFile("admin.conf")}
 	return &health.Peers{
 		Ask: func(ctx context.Context, address netip.Addr) (report.NodeHealth, error) {
 			return health.AskNode(ctx, a.paths, address)

@@ -62,7 +62,9 @@ func Removing() bool {
 	return err == nil
 }
 
-// endRemoval removes the unit without stopping it: it may be this process.
+// endRemoval removes the unit without stopping it: it may be this process. systemd is
+// not told, since without its file it would not know what kind of unit ends here, and
+// forgets it by itself then.
 func endRemoval(ctx context.Context) error {
 	path := filepath.Join(paths.UnitFolder, RemovalUnit)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -71,8 +73,5 @@ func endRemoval(ctx context.Context) error {
 	if err := container.Systemctl(ctx, "disable", "--quiet", RemovalUnit); err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil {
-		return err
-	}
-	return container.Systemctl(ctx, "daemon-reload")
+	return os.Remove(path)
 }

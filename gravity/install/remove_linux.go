@@ -47,7 +47,7 @@ func removeContainer(ctx context.Context, p paths.Paths, tell func(string, ...an
 	if err := unmountBelow(p.Root); err != nil {
 		return err
 	}
-	if names := removeNetwork(p); len(names) > 0 {
+	if names := RemoveNetwork(p); len(names) > 0 {
 		tell("removed the network interfaces %s", strings.Join(names, ", "))
 	}
 	cleanFilters(ctx, p)
@@ -157,10 +157,10 @@ var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134
 
 func unescape(path string) string { return escapes.Replace(path) }
 
-// removeNetwork removes the interfaces of pods and of the pod network, and the
+// RemoveNetwork removes the interfaces of pods and of the pod network, and the
 // routes to the pods of other nodes. It returns the names of the interfaces of the
 // pod network.
-func removeNetwork(p paths.Paths) (names []string) {
+func RemoveNetwork(p paths.Paths) (names []string) {
 	removeRoutes(p)
 	links, err := netlink.LinkList()
 	if err != nil {

@@ -112,7 +112,8 @@ func (r *removal) remove(ctx context.Context, from int) string {
 	grep -q 'is not a member' /tmp/refused && break
 	sleep 1
 done
-cat /tmp/refused >&2; grep -q 'is not a member' /tmp/refused || ! test -s /tmp/refused`, r.node)
+cat /tmp/refused >&2; grep -q 'is not a member' /tmp/refused || ! test -s /tmp/refused
+code=$?; rm /tmp/refused; exit $code`, r.node)
 	return r.must(ctx, from, script)
 }
 
