@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
 )
 
 // Bundle is an open bundle: a tar, or the folder that one was extracted to. Its
@@ -21,8 +23,9 @@ type Bundle struct {
 	digest v1.Hash
 	table  table
 	sizes  map[v1.Hash]int64
-	// rawTable is blobs.txt.
-	rawTable []byte
+	// rawIndex is index.json, rawTable blobs.txt.
+	rawIndex, rawTable []byte
+	signatures         signature.Set
 }
 
 // store is where the entries of a bundle lie.
@@ -109,7 +112,10 @@ func (b *Bundle) load() error {
 	if b.index, err = ParseIndex(content); err != nil {
 		return err
 	}
-	b.digest = hashOf(content)
+	b.digest, b.rawIndex = hashOf(content), content
+	if b.signatures, err = readSignatures(b.store, content); err != nil {
+		return err
+	}
 	if b.rawTable, err = readSmall(b.store, NameBlobs, maxTable); err != nil {
 		return err
 	}

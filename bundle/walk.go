@@ -219,8 +219,14 @@ func (v *visit) read(ctx context.Context, descriptor v1.Descriptor) (*manifest, 
 
 // readBlob reads a blob that must be small, and checks its digest.
 func readBlob(ctx context.Context, source BlobSource, digest v1.Hash, size int64) ([]byte, error) {
-	if size > MaxManifestSize {
-		return nil, fmt.Errorf("%d bytes, at most %d", size, MaxManifestSize)
+	return readUpTo(ctx, source, digest, size, MaxManifestSize)
+}
+
+// readUpTo reads a blob that must not be larger than a limit, and checks its
+// digest.
+func readUpTo(ctx context.Context, source BlobSource, digest v1.Hash, size, limit int64) ([]byte, error) {
+	if size > limit {
+		return nil, fmt.Errorf("%d bytes, at most %d", size, limit)
 	}
 	blob, err := source.Open(ctx, digest)
 	if err != nil {

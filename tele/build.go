@@ -21,6 +21,7 @@ import (
 // buildFlags are the flags of build beside those of the source.
 type buildFlags struct {
 	sourceFlags
+	signFlags
 
 	output, gravity, stateDir string
 	mirrors, imagesFrom       []string
@@ -54,7 +55,8 @@ bytes. The file appears under its name only when it is complete.`,
 			return runBuild(command, &flags, args)
 		},
 	}
-	flags.add(command)
+	flags.sourceFlags.add(command)
+	flags.signFlags.add(command)
 	set := command.Flags()
 	set.StringVarP(&flags.output, "output", "o", "", "the `FILE` to write (default NAME-VERSION.tar)")
 	set.BoolVarP(&flags.overwrite, "overwrite", "f", false, "replace the file if it exists")
@@ -85,6 +87,9 @@ func runBuild(command *cobra.Command, flags *buildFlags, args []string) error {
 	}
 	options, err := flags.options()
 	if err != nil {
+		return err
+	}
+	if options.SignKeys, err = flags.read(command); err != nil {
 		return err
 	}
 	shown := newSteps(errorOutput, flags.format, flags.quiet)

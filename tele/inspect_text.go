@@ -46,6 +46,9 @@ func printApplication(table io.Writer, b *report.Bundle) {
 	}
 	field("Hooks", strings.Join(b.Hooks, ", "))
 	field("Digest", b.Digest)
+	for _, one := range b.Signatures {
+		field("Signed by", one.Key+" ("+one.Algorithm+")")
+	}
 }
 
 // kubernetes names the target and the steps of upgrades to it.

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/trust"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
 )
@@ -19,6 +22,7 @@ const maxProblems = 50
 type verifyFlags struct {
 	format cli.Format
 	quiet  bool
+	keys   []string
 }
 
 func newVerifyCommand() *cobra.Command {
@@ -34,8 +38,11 @@ that the application and its Kubernetes need must be there. Each problem is an
 error that names the entry and the image that it belongs to.
 
 The digest that is printed identifies the bundle. That it is the one that its
-maker made can be seen by comparing it with the maker's.`,
+maker made can be seen by comparing it with the maker's, or by the maker's
+signature: with --key, and the maker's public key. Each key that is named must
+have signed. Without --key, signers are shown and not checked.`,
 		Example: `  tele verify shop-1.2.3.tar
+  tele verify shop-1.2.3.tar --key=release.pub
   test "$(tele verify --quiet shop-1.2.3.tar)" = "$expected"`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeBundles(1),
@@ -44,16 +51,47 @@ maker made can be seen by comparing it with the maker's.`,
 		},
 	}
 	command.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "print only the digest of the bundle, and no progress")
+	command.Flags().StringArrayVar(&flags.keys, "key", nil, "the public key in this `FILE` must have signed the bundle; repeatable")
 	cli.AddOutputFlag(command, &flags.format)
 	return command
 }
 
+// readRequiredKeys reads the public keys of --key.
+func readRequiredKeys(paths []string) ([]requiredKey, error) {
+	var keys []requiredKey
+	for _, path := range paths {
+		key, err := signature.ReadPublicKey(path)
+		if err != nil {
+			return nil, cli.WithHint(err, "--key takes a file with the public key, as 'tele key' printed it")
+		}
+		keys = append(keys, requiredKey{key, path})
+	}
+	return keys, nil
+}
+
+// requireKeys refuses signatures that lack one of a key.
+func requireKeys(set signature.Set, keys []requiredKey) error {
+	for _, key := range keys {
+		if err := trust.RequireKey(set, key.PublicKey); err != nil {
+			return cli.WithHint(fmt.Errorf("--key %s: %w", key.file, err), "do not run anything of it; ask its maker for the bundle, or for the right key")
+		}
+	}
+	return nil
+}
+
 func runVerify(ctx context.Context, command *cobra.Command, flags verifyFlags, path string) error {
+	keys, err := readRequiredKeys(flags.keys)
+	if err != nil {
+		return err
+	}
 	opened, err := openBundle(path)
 	if err != nil {
 		return err
 	}
 	defer opened.Close()
+	if err := requireKeys(opened.Signatures(), keys); err != nil {
+		return err
+	}
 	shown := newProgress(command.ErrOrStderr(), flags.format, flags.quiet, "verify")
 	found, err := opened.Verify(ctx, bundle.Options{Progress: shown.update})
 	shown.end()
@@ -61,6 +99,7 @@ func runVerify(ctx context.Context, command *cobra.Command, flags verifyFlags, p
 		return err
 	}
 	verification := newVerification(opened, found)
+	verification.Signatures = reportSignatures(opened.Signatures(), keys)
 	if err := printVerification(command.OutOrStdout(), flags, verification); err != nil {
 		return err
 	}
@@ -104,8 +143,24 @@ func printVerification(out io.Writer, flags verifyFlags, v *report.Verification)
 	default:
 		_, err = fmt.Fprintf(out, "%s %s is intact: %s and %s, %s\n%s\n", v.Name, v.Version,
 			countEntries(v.Entries), count(v.Blobs, "blob"), formatSize(v.Bytes), v.Digest)
+		printSigners(out, v.Signatures)
 	}
 	return err
+}
+
+// printSigners tells who signed, and whose key was given.
+func printSigners(out io.Writer, signatures []report.Signature) {
+	given := slices.ContainsFunc(signatures, func(s report.Signature) bool { return s.File != "" })
+	for _, one := range signatures {
+		whose := "not checked: --key was not given"
+		switch {
+		case one.File != "":
+			whose = one.File
+		case given:
+			whose = "no key of --key"
+		}
+		fmt.Fprintf(out, "signed by %s (%s)\n", one.Key, whose)
+	}
 }
 
 func countEntries(n int) string {

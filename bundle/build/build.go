@@ -16,6 +16,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	// Packages adds the distributions' packages inside images to the bill of
 	// materials; layers are read for it, each once.
 	Packages bool
+	// SignKeys sign the bundle.
+	SignKeys []signature.PrivateKey
 	// Created is the time in the bill of materials, the only one in a bundle.
 	Created time.Time
 	// Pull says how images are pulled; Platform is that of the source, and
@@ -203,6 +206,9 @@ func (b *builder) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := draft.Sign(b.options.SignKeys...); err != nil {
+		return err
+	}
 	b.steps.next("Saving the snapshot as " + b.result.Path)
 	return b.mending(ctx, func() error { return b.save(ctx, draft) })
 }
@@ -277,7 +283,7 @@ func (b *builder) addApplication(ctx context.Context) (*unnamedBlob, error) {
 // save writes the bundle, unless it is there.
 func (b *builder) save(ctx context.Context, draft *bundle.Draft) error {
 	record := recordOf(b.options.StateDir, b.result.Path)
-	if record.holds(b.result.Path, draft.Digest()) {
+	if record.holds(b.result.Path, draft.FileDigest()) {
 		b.result.Unchanged = true
 		b.result.Written = bundle.Written{Size: draft.Size(), Digest: draft.Digest(), Blobs: draft.Blobs()}
 		return nil
@@ -291,7 +297,7 @@ func (b *builder) save(ctx context.Context, draft *bundle.Draft) error {
 	b.result.Written = written
 	// Without a record the next build writes again: that is no failure of this
 	// one.
-	_ = record.write(b.result.Path, draft.Digest())
+	_ = record.write(b.result.Path, draft.FileDigest())
 	return nil
 }
 

@@ -44,7 +44,7 @@ func (s *summary) of(ctx context.Context) (*report.Bundle, error) {
 		Name: index.Name, Version: index.Version, Platform: index.Platform.String(),
 		Digest: s.bundle.Digest().String(), Size: s.bundle.Size(),
 		Blobs:   report.Blobs{Count: len(blobs), Size: sizes(blobs).sum()},
-		Entries: entries(s.bundle),
+		Entries: entries(s.bundle), Signatures: signatures(s.bundle),
 	}
 	if err := s.addManifest(described); err != nil {
 		return nil, err
@@ -58,6 +58,15 @@ func (s *summary) of(ctx context.Context) (*report.Bundle, error) {
 	}
 	described.SBOM, err = s.sbom(ctx)
 	return described, err
+}
+
+// signatures lists the signers.
+func signatures(b *bundle.Bundle) []report.Signature {
+	listed := []report.Signature{}
+	for _, one := range b.Signatures() {
+		listed = append(listed, report.Signature{Key: one.Key.ID(), Algorithm: string(one.Key.Algorithm())})
+	}
+	return listed
 }
 
 // entries lists the files beside the blobs.

@@ -18,6 +18,8 @@ type Bundle struct {
 	Created string `json:"created,omitempty"`
 	// Digest identifies the bundle: it is that of its index.json.
 	Digest string `json:"digest"`
+	// Signatures are those of the bundle, each right for its own key.
+	Signatures []Signature `json:"signatures"`
 	// Platform is the machines' operating system and architecture.
 	Platform string `json:"platform"`
 	// Size is the sum of all blobs and entries, each counted once.

@@ -10,6 +10,9 @@ type Verification struct {
 	// Intact tells that there are no problems: the bundle is complete, and
 	// nothing in it has changed since it was written.
 	Intact bool `json:"intact"`
+	// Signatures are those of the bundle; those of keys that were given have their
+	// files.
+	Signatures []Signature `json:"signatures"`
 	// Entries, Blobs and Bytes count what was read.
 	Entries int   `json:"entries"`
 	Blobs   int   `json:"blobs"`
