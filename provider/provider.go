@@ -15,6 +15,8 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/datasources"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/access"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
+	"github.com/gravity-platform/terraform-provider-gravity/resources/cluster"
+	"github.com/gravity-platform/terraform-provider-gravity/resources/node"
 )
 
 // Address is the provider's name in Terraform's registry.
@@ -84,7 +86,9 @@ func (p *gravityProvider) Configure(ctx context.Context, request provider.Config
 	response.EphemeralResourceData = reach
 }
 
-func (p *gravityProvider) Resources(context.Context) []func() resource.Resource { return nil }
+func (p *gravityProvider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{cluster.New, node.New}
+}
 
 func (p *gravityProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{datasources.NewBundle}

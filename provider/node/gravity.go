@@ -103,6 +103,15 @@ type GravityError struct {
 // Error is gravity's message with the machine's name.
 func (e *GravityError) Error() string { return e.Host + ": " + e.Message }
 
+// Err is nil for a gravity that was started with -o json and succeeded, else what
+// it said. host is for the message.
+func (o Outcome) Err(host string) error {
+	if o.ExitCode == 0 {
+		return nil
+	}
+	return explainGravity(&connection.ExitError{Host: host, Args: []string{"gravity"}, Code: o.ExitCode, Stderr: string(o.Stderr)})
+}
+
 // explainGravity reads the error object that gravity prints with -o json.
 func explainGravity(err error) error {
 	exit, ok := errors.AsType[*connection.ExitError](err)
