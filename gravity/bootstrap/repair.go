@@ -47,10 +47,7 @@ func Repair(ctx context.Context, p paths.Paths, n *node.Node, log *slog.Logger) 
 		}
 		others := slices.DeleteFunc(masters, func(master netip.Addr) bool { return master == n.Address })
 		state, err := r.round(ctx, others, time.Now().UTC())
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			log.Warn("the package store is not whole", "error", err)
 		}
 		if state.Repaired > 0 {

@@ -154,9 +154,10 @@ func (c *Container) WriteNetwork(n *node.Node) error {
 	if masters, err := node.ReadMasters(c.paths); err == nil {
 		leaders = masters
 	}
-	hosts := fmt.Sprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n%s %s\n", n.Address, n.Name)
+	var hosts strings.Builder
+	fmt.Fprintf(&hosts, "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n%s %s\n", n.Address, n.Name)
 	for _, leader := range leaders {
-		hosts += fmt.Sprintf("%s leader.telekube.local registry.local\n", leader)
+		fmt.Fprintf(&hosts, "%s leader.telekube.local registry.local\n", leader)
 	}
 	var resolv strings.Builder
 	resolvers, search := HostResolvers()
@@ -166,7 +167,7 @@ func (c *Container) WriteNetwork(n *node.Node) error {
 	if len(search) > 0 {
 		fmt.Fprintf(&resolv, "search %s\n", strings.Join(search, " "))
 	}
-	for path, content := range map[string]string{c.paths.Hosts(): hosts, c.paths.Resolv(): resolv.String()} {
+	for path, content := range map[string]string{c.paths.Hosts(): hosts.String(), c.paths.Resolv(): resolv.String()} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}

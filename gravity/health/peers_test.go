@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,39 +68,68 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// beating is a node that a test changes while it is probed.
+type beating struct {
+	mu      sync.Mutex
+	pulse   string
+	failure error
+	rounds  int
+}
+
+func (b *beating) set(pulse string, failure error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pulse, b.failure = pulse, failure
+}
+
+func (b *beating) Pulse() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.pulse
+}
+
+func (b *beating) check(context.Context) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rounds++
+	return "", b.failure
+}
+
+func (b *beating) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rounds
+}
+
 // TestPulse wants a round as soon as the pulse is another one, and to know soon
 // that a node is well again.
 func TestPulse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pulse, rounds := "1", 0
-		var failure error
+		b := &beating{pulse: "1"}
 		m := &Monitor{
 			Node: func() (*node.Node, error) {
 				return &node.Node{Name: "node-1", Address: netip.MustParseAddr("10.0.0.1"), Cluster: "test"}, nil
 			},
-			Checkers: func(*node.Node) []Checker {
-				rounds++
-				return []Checker{{"kubelet", func(context.Context) (string, error) { return "", failure }}}
-			},
-			Pulse: func() string { return pulse }, Log: slog.New(slog.DiscardHandler),
+			Checkers: func(*node.Node) []Checker { return []Checker{{"kubelet", b.check}} },
+			Pulse:    b.Pulse, Log: slog.New(slog.DiscardHandler),
 		}
 		m.History, _ = OpenHistory(t.TempDir() + "/history")
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go m.Run(ctx)
 		time.Sleep(Interval - pulseInterval)
-		if rounds != 1 {
-			t.Errorf("%d rounds while nothing happens", rounds)
+		if b.count() != 1 {
+			t.Errorf("%d rounds while nothing happens", b.count())
 		}
-		pulse, failure = "", errors.New("down")
+		b.set("", errors.New("down"))
 		time.Sleep(2 * pulseInterval)
-		if rounds != 2 || m.Last().Status != report.HealthDegraded {
-			t.Errorf("%d rounds when the pulse has stopped: %+v", rounds, m.Last())
+		if b.count() != 2 || m.Last().Status != report.HealthDegraded {
+			t.Errorf("%d rounds when the pulse has stopped: %+v", b.count(), m.Last())
 		}
-		failure = nil
+		b.set("", nil)
 		time.Sleep(illInterval + pulseInterval)
-		if rounds != 3 || m.Last().Status != report.HealthRunning {
-			t.Errorf("%d rounds after the node was ill: %+v", rounds, m.Last())
+		if b.count() != 3 || m.Last().Status != report.HealthRunning {
+			t.Errorf("%d rounds after the node was ill: %+v", b.count(), m.Last())
 		}
 	})
 }

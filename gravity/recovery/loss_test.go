@@ -133,7 +133,7 @@ func (s *site) loss(ctx context.Context, lost int, w way) string {
 	}
 	w.back(ctx, s, lost)
 	returned := time.Now()
-	s.well(ctx, witness, 4)
+	s.well(ctx, witness)
 	back := time.Since(returned)
 	stop()
 	gaps := make([]time.Duration, len(all))

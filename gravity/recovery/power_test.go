@@ -30,7 +30,7 @@ func (s *site) power(ctx context.Context) {
 		}
 	}
 	started := time.Now()
-	s.well(ctx, 1, 4)
+	s.well(ctx, 1)
 	s.Logf("%5.1f s until all is well after a loss of all power, %.1f s after the last machine", time.Since(began).Seconds(), time.Since(started).Seconds())
 	s.complete(ctx, "after a loss of all power")
 	rebooted := 1 + s.random.IntN(4)
@@ -39,7 +39,7 @@ func (s *site) power(ctx context.Context) {
 	witness := 1 + rebooted%3
 	s.until(ctx, witness, "! gravity status >/dev/null 2>&1")
 	s.do(ctx, s.machines[rebooted-1].WaitReady)
-	s.well(ctx, witness, 4)
+	s.well(ctx, witness)
 	s.Logf("%5.1f s until all is well after a reboot of node-%d", time.Since(began).Seconds(), rebooted)
 	s.complete(ctx, "after a reboot")
 }

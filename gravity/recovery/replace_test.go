@@ -66,7 +66,7 @@ func (s *site) remove(ctx context.Context, lost, stays int) {
 // etcd that vote.
 func (s *site) masters(ctx context.Context, ask int) {
 	s.Helper()
-	s.well(ctx, ask, 4)
+	s.well(ctx, ask)
 	const etcdctl = "gravity exec etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt " +
 		"--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key "
 	if members := s.must(ctx, ask, etcdctl+"member list | grep -c 'started.*false'"); members != "3" {

@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	if kubeconfig := os.Getenv(callerVariable); kubeconfig != "" {
 		os.Exit(call(kubeconfig))
 	}
+	if server := os.Getenv(resolverVariable); server != "" {
+		os.Exit(resolve(server))
+	}
 	lab.SuperviseIfAsked()
 	os.Exit(m.Run())
 }
@@ -75,7 +78,7 @@ func newSite(ctx context.Context, t *testing.T) *site {
 	for n := 2; n <= 4; n++ {
 		s.join(ctx, n, 1)
 	}
-	s.well(ctx, 1, 4)
+	s.well(ctx, 1)
 	s.rows = &ledger{addresses: s.addresses[:4]}
 	return s
 }
@@ -187,14 +190,17 @@ func (s *site) status(ctx context.Context, n int) (*report.Status, error) {
 	return found, json.Unmarshal([]byte(result.Stdout), found)
 }
 
+// clusterSize is how many nodes the cluster has.
+const clusterSize = 4
+
 // well waits until a node tells that all nodes and the application are, and the
 // members of the application's database are complete.
-func (s *site) well(ctx context.Context, n, nodes int) {
+func (s *site) well(ctx context.Context, n int) {
 	s.Helper()
 	script := fmt.Sprintf(`text=$(gravity status 2>&1) || { echo "$text"; exit 1; }
 test $(echo "$text" | grep -cE 'Status:[[:space:]]*healthy') = %d || { echo "$text"; exit 1; }
 kubectl rollout status --timeout=1s -n default statefulset/ledger-db &&
 kubectl rollout status --timeout=1s -n default deployment/ledger &&
-kubectl rollout status --timeout=1s -n kube-system deployment/coredns`, nodes)
+kubectl rollout status --timeout=1s -n kube-system deployment/coredns`, clusterSize)
 	s.until(ctx, n, script)
 }

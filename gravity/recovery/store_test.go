@@ -31,5 +31,5 @@ func (s *site) packageStore(ctx context.Context) {
 	s.until(ctx, lost, whole)
 	s.Logf("%5.1f s until it is repaired", time.Since(began).Seconds())
 	s.until(ctx, lost, "curl -sk https://localhost:7575/local?checker=package-store | grep -q 'some were repaired at'")
-	s.well(ctx, 1, 4)
+	s.well(ctx, 1)
 }
