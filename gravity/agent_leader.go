@@ -22,20 +22,21 @@ func (a *agent) lead(ctx context.Context, history *health.History) error {
 		return nil
 	}
 	application := health.Application{Paths: a.paths, History: history, Log: a.log}
+	config := &kube.File{Path: a.paths.KubernetesFile("admin.conf")}
 	follower := leader.Follower{
+		Client:  config.Client,
 		Masters: func() ([]netip.Addr, error) { return node.ReadMasters(a.paths) },
 		Check:   balancer.CheckReady,
 		Log:     a.log,
 	}
-	config := &kube.File{Path: a.paths.KubernetesFile("admin.conf")}
 	elector := leader.Elector{
-		Open:     config.Client,
+		Client:   config.Client,
 		Identity: a.node.Name,
 		Log:      a.log,
-		Lead: func(ctx context.Context, client *kube.Client) {
+		Lead: func(ctx context.Context) {
 			var leading sync.WaitGroup
 			leading.Go(func() { application.Run(ctx) })
-			leading.Go(func() { follower.Run(ctx, client) })
+			leading.Go(func() { follower.Run(ctx) })
 			leading.Wait()
 		},
 	}
