@@ -6,6 +6,7 @@
 //	README app.yaml install run_preflight_checks upgrade upload
 //	gravity.db               an index by name, derived from index.json
 //	packages/                an OCI image layout: oci-layout, index.json, blobs
+//	packages/index.json.sig  signatures of index.json, if there are any
 //	packages/blobs.txt       digests and sizes of the blobs, as they lie
 //	gravity                  the program
 //	packages/blobs/sha256/   first manifests and configurations, then layers
@@ -20,8 +21,9 @@
 // original names and bit for bit, the runtimes and the bill of materials, and
 // has digest, size and mode of every other entry as annotations. blobs.txt has
 // the digest of index.json, and otherwise only what follows from it: whoever
-// vouches for index.json vouches for all. The name packages/index.json.sig is
-// kept for a signature of index.json.
+// vouches for index.json vouches for all. packages/index.json.sig has signatures
+// of index.json, if anybody signed it (package signature); an open bundle's are
+// right, whoever's they are.
 //
 // A bundle that was extracted reads the same as its tar, as does one that
 // another tar made of the folder again.

@@ -20,6 +20,8 @@ const (
 	// any file system's block, and small enough to be still cached when it is
 	// read again.
 	rangeSize = 8 << 20
+	// unreadSize is how much the kernel copies at a time of what nobody reads.
+	unreadSize = 64 << 20
 )
 
 // copier copies blobs to their places in a file and checks them on the way. It
@@ -181,3 +183,29 @@ type writeError struct{ err error }
 
 func (e *writeError) Error() string { return e.err.Error() }
 func (e *writeError) Unwrap() error { return e.err }
+
+// copyUnread copies a part of a file and checks nothing: the contents have
+// digests of their own.
+func (c *copier) copyUnread(ctx context.Context, from *os.File, start, size, offset int64) error {
+	for done := int64(0); done < size; {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		n, err := copyRange(c.to, offset+done, from, start+done, min(unreadSize, size-done))
+		if errors.Is(err, errors.ErrUnsupported) {
+			part := c.buffer[:min(int64(len(c.buffer)), size-done)]
+			if _, err = io.ReadFull(io.NewSectionReader(from, start+done, size-done), part); err != nil {
+				return err
+			}
+			n = int64(len(part))
+			_, err = c.to.WriteAt(part, offset+done)
+		}
+		if err != nil {
+			return &writeError{err}
+		}
+		startWriteback(c.to, offset+done, n)
+		c.wrote(n)
+		done += n
+	}
+	return nil
+}

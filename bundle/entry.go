@@ -40,6 +40,19 @@ func (b *Bundle) copyEntry(ctx context.Context, name, path string) error {
 	return output.commit()
 }
 
+// Entry opens an entry that index.json lists for reading at any place, without
+// checks of its contents.
+func (b *Bundle) Entry(name string) (*Blob, error) {
+	if _, ok := b.index.Entries[name]; !ok {
+		return nil, fmt.Errorf("bundle: entry %s: %w", name, fs.ErrNotExist)
+	}
+	blob, err := b.store.open(name)
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	return blob, nil
+}
+
 // entrySource is a source of one entry, whatever digest it is asked for.
 type entrySource struct {
 	bundle *Bundle

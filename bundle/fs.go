@@ -24,6 +24,9 @@ func (b *Bundle) FS() fs.FS {
 	}
 	index, _ := b.store.stat(NameIndex)
 	tree.add(NameIndex, &treeNode{mode: 0o644, size: index.Size, digest: b.digest})
+	if content := b.signatures.Encode(); content != nil {
+		tree.add(NameSignature, &treeNode{mode: 0o644, size: int64(len(content)), digest: hashOf(content)})
+	}
 	tree.add(NameBlobs, &treeNode{mode: 0o644, size: int64(len(b.rawTable)), digest: hashOf(b.rawTable)})
 	for _, row := range b.table.rows {
 		tree.add(blobName(row.hex), &treeNode{mode: 0o644, size: row.size, digest: row.hash()})

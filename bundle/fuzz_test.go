@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
 )
 
 // FuzzOpen opens, lists, reads and verifies whatever comes.
@@ -15,6 +16,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(readFile(f, write(f, contents)))
 	contents.Runtimes, contents.Gravity, contents.Images = nil, nil, nil
 	f.Add(readFile(f, write(f, contents)))
+	f.Add(readFile(f, writeSigned(f, contents, generate(f, signature.Ed25519))))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		opened, err := bundle.OpenReaderAt(bytes.NewReader(content), int64(len(content)))
 		if err != nil {

@@ -98,7 +98,7 @@ type item struct {
 // order lists the names of a bundle's entries before gravity and the blobs.
 var order = []string{
 	NameReadme, NameManifest, "install", "run_preflight_checks", "upgrade", "upload", NameDatabase,
-	folders[0], NameLayout, NameIndex, NameBlobs,
+	folders[0], NameLayout, NameIndex, NameSignature, NameBlobs,
 }
 
 // place gives every entry its place, and returns the size of the file.

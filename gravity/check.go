@@ -22,6 +22,7 @@ const checksOffVariable = "GRAVITY_CHECKS_OFF"
 // checkFlags are the flags of check.
 type checkFlags struct {
 	*globals
+	trusted     trusted
 	format      cli.Format
 	profile     string
 	advertise   string
@@ -61,6 +62,7 @@ of them by ` + checksOffVariable + `=1 in the environment.`,
 			return runCheck(command.Context(), command, flags, strings.Join(args, ""))
 		},
 	}
+	flags.trusted.addFlags(command)
 	set := command.Flags()
 	set.StringVar(&flags.profile, "profile", "", "node profile of the manifest; needed if it has several")
 	set.StringVar(&flags.advertise, "advertise-addr", "", "address that other nodes reach this one at (default: that of the default route)")
@@ -74,7 +76,7 @@ of them by ` + checksOffVariable + `=1 in the environment.`,
 }
 
 func runCheck(ctx context.Context, command *cobra.Command, flags checkFlags, path string) error {
-	subject, err := openSubject(path, flags.imagePath, flags.profile)
+	subject, err := openSubject(&flags.trusted, path, flags.imagePath, flags.profile)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/trust"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/preflight"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -28,7 +29,7 @@ type checkSubject struct {
 
 // openSubject reads what is to be installed: a manifest or a bundle at path, and
 // the bundle that a manifest at path is from; both may be empty.
-func openSubject(path, imagePath, profile string) (*checkSubject, error) {
+func openSubject(trusted *trusted, path, imagePath, profile string) (*checkSubject, error) {
 	subject := &checkSubject{architecture: runtime.GOARCH}
 	isBundle, err := looksLikeBundle(path)
 	if err != nil {
@@ -41,19 +42,28 @@ func openSubject(path, imagePath, profile string) (*checkSubject, error) {
 	name := path
 	switch {
 	case isBundle:
-		content, err = subject.readBundle(path)
+		content, err = subject.readBundle(trusted, path)
 		name = bundle.NameManifest
 	case imagePath != "":
-		content, err = subject.readBundle(imagePath)
+		content, err = subject.readBundle(trusted, imagePath)
 		name = filepath.Join(imagePath, bundle.NameManifest)
+	}
+	if errors.Is(err, trust.ErrUntrusted) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, cli.WithHint(err, "name an application's manifest, the tar of a bundle, or the folder that one was extracted to")
 	}
 	if !isBundle && path != "" {
 		name = path
+		own := content
 		if content, err = readManifest(path); err != nil {
 			return nil, err
+		}
+		// The scripts of a manifest are executed: who signed a bundle vouches for its
+		// own manifest only.
+		if own != nil && !bytes.Equal(own, content) {
+			return nil, cli.WithHint(fmt.Errorf("check %s: it is not the manifest of the bundle in %s", path, imagePath), "extract the bundle again")
 		}
 	}
 	if content == nil {
@@ -100,12 +110,15 @@ func looksLikeBundle(path string) (bool, error) {
 	return string(head[magicAt:]) == magic, nil
 }
 
-func (s *checkSubject) readBundle(path string) ([]byte, error) {
-	opened, err := bundle.Open(path)
+func (s *checkSubject) readBundle(trusted *trusted, path string) ([]byte, error) {
+	opened, err := trusted.open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer opened.Close()
+	if err := opened.Complete(); err != nil {
+		return nil, err
+	}
 	s.size = opened.Size()
 	s.architecture = opened.Index().Platform.Architecture
 	return opened.Manifest()

@@ -46,7 +46,7 @@ func TestSubjectIsBundle(t *testing.T) {
 		"script":          {filepath.Join(folder, "app.yaml"), folder},
 	} {
 		t.Run(name, func(t *testing.T) {
-			subject, err := openSubject(paths[0], paths[1], "")
+			subject, err := openSubject(new(trusted), paths[0], paths[1], "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,13 +57,13 @@ func TestSubjectIsBundle(t *testing.T) {
 			}
 		})
 	}
-	if _, err := openSubject(tarball, folder, ""); err == nil {
+	if _, err := openSubject(new(trusted), tarball, folder, ""); err == nil {
 		t.Error("two bundles are one too many")
 	}
 	if err := os.Truncate(tarball, 2048); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openSubject(tarball, "", ""); err == nil || !strings.Contains(err.Error(), "shop.tar") {
+	if _, err := openSubject(new(trusted), tarball, "", ""); err == nil || !strings.Contains(err.Error(), "shop.tar") {
 		t.Errorf("a bundle that is cut off: %v", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/trust"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
@@ -35,6 +36,7 @@ const minLifetime = 3 * time.Minute
 // installation is the command line of gravity install (S12).
 type installation struct {
 	planChange
+	trusted                                  trusted
 	skipChecks                               []string
 	bundle, cluster, advertise, role, flavor string
 	podNetwork, serviceNetwork               string
@@ -63,6 +65,7 @@ func newInstallCommand(g *globals) *cobra.Command {
 
 func (i *installation) addFlags(command *cobra.Command) {
 	i.planChange.addFlags(command)
+	i.trusted.addFlags(command)
 	flags := command.Flags()
 	flags.StringVar(&i.bundle, "bundle", "", "bundle, or the folder that it was extracted to (default: the folder of this program)")
 	flags.StringVar(&i.cluster, "cluster", "", "name of the cluster (default: a random one)")
@@ -211,11 +214,17 @@ func (i *installation) create(command *cobra.Command) (*operation.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := bundle.Open(path)
+	b, err := i.trusted.open(path)
+	if errors.Is(err, trust.ErrUntrusted) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, cli.WithHint(err, "name the bundle, or the folder that it was extracted to, with --bundle")
 	}
 	defer b.Close()
+	if err := b.Complete(); err != nil {
+		return nil, err
+	}
 	m, err := install.ReadManifest(b)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -13,16 +14,20 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/gravity-platform/terraform-provider-gravity/datasources"
+	"github.com/gravity-platform/terraform-provider-gravity/ephemerals"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/access"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
+	"github.com/gravity-platform/terraform-provider-gravity/resources/cluster"
+	"github.com/gravity-platform/terraform-provider-gravity/resources/node"
 )
 
 // Address is the provider's name in Terraform's registry.
 const Address = "registry.terraform.io/gravity-platform/gravity"
 
 var (
-	_ provider.Provider                   = (*gravityProvider)(nil)
-	_ provider.ProviderWithValidateConfig = (*gravityProvider)(nil)
+	_ provider.Provider                       = (*gravityProvider)(nil)
+	_ provider.ProviderWithValidateConfig     = (*gravityProvider)(nil)
+	_ provider.ProviderWithEphemeralResources = (*gravityProvider)(nil)
 )
 
 // gravityProvider is one per process. Connections outlive a configuration, since
@@ -84,8 +89,14 @@ func (p *gravityProvider) Configure(ctx context.Context, request provider.Config
 	response.EphemeralResourceData = reach
 }
 
-func (p *gravityProvider) Resources(context.Context) []func() resource.Resource { return nil }
+func (p *gravityProvider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{cluster.New, node.New}
+}
 
 func (p *gravityProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{datasources.NewBundle}
+	return []func() datasource.DataSource{datasources.NewBundle, datasources.NewCluster}
+}
+
+func (p *gravityProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{ephemerals.NewJoinToken, ephemerals.NewKubeconfig}
 }

@@ -19,6 +19,8 @@ func newCommand() *cobra.Command {
 		Use:   "tele",
 		Short: "Build and move Gravity bundles",
 	}
-	root.AddCommand(newBuildCommand(), newImagesCommand(), newInspectCommand(), newVerifyCommand(), newDiffCommand(), cli.NewVersionCommand("tele"))
+	root.AddCommand(newBuildCommand(), newImagesCommand(), newInspectCommand(), newVerifyCommand(), newDiffCommand(),
+		newKeyCommand(), newSignCommand(), newLoginCommand(), newLogoutCommand(), newStatusCommand(),
+		newPushCommand(), newPullCommand(), newListCommand(), newRemoveCommand(), cli.NewVersionCommand("tele"))
 	return root
 }

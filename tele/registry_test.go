@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -55,6 +56,10 @@ func buildGravity(t *testing.T) string {
 func startRegistry(env *testscript.Env) error {
 	server := httptest.NewServer(registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
 	env.Defer(server.Close)
+	// $closed is one that lets in ann only.
+	closed := httptest.NewServer(onlyAnn(registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)))))
+	env.Defer(closed.Close)
+	env.Setenv("closed", strings.TrimPrefix(closed.URL, "http://"))
 	host := strings.TrimPrefix(server.URL, "http://")
 	env.Setenv("registry", host)
 	// Nothing of the user's is read, and nothing written outside the script's folder.
@@ -77,6 +82,18 @@ func startRegistry(env *testscript.Env) error {
 		return err
 	}
 	return errors.Join(remote.WriteIndex(ref, index), writeRuntimes(filepath.Join(env.WorkDir, "runtimes")))
+}
+
+// onlyAnn lets in a user whose password is "open sesame".
+func onlyAnn(inner http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "ann" || password != "open sesame" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="closed"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
 }
 
 func pushImage(reference string, image v1.Image) error {

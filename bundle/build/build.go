@@ -16,6 +16,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
@@ -23,6 +24,9 @@ import (
 type Options struct {
 	// Output is the path of the bundle; empty means NAME-VERSION.tar.
 	Output string
+	// Bases are paths of bundles that the site has: what layers they have is left
+	// out, and layers of the runtime are stored as deltas to theirs.
+	Bases []string
 	// Overwrite replaces a file that is there.
 	Overwrite bool
 	// Gravity is the path of the program that bundles with a runtime contain.
@@ -34,6 +38,8 @@ type Options struct {
 	// Packages adds the distributions' packages inside images to the bill of
 	// materials; layers are read for it, each once.
 	Packages bool
+	// SignKeys sign the bundle.
+	SignKeys []signature.PrivateKey
 	// Created is the time in the bill of materials, the only one in a bundle.
 	Created time.Time
 	// Pull says how images are pulled; Platform is that of the source, and
@@ -63,6 +69,7 @@ type builder struct {
 	options  Options
 	steps    *steps
 	cache    *pull.Cache
+	deltas   deltaCache
 	contents bundle.Contents
 	sources  bundle.Sources
 	files    bundle.Files
@@ -74,6 +81,10 @@ type builder struct {
 	// local are the images that come from named sources, remote those of which
 	// something came from a registry.
 	local, remote map[string]bool
+	// target is the runtime as it was built.
+	target []bundle.Runtime
+	// synced are the embedded runtimes that were told about.
+	synced map[string]bool
 }
 
 // Build makes the bundle. Its file appears under its name only when it is
@@ -83,7 +94,7 @@ type builder struct {
 // Images that cannot be told are discovery.Problems, images that cannot be
 // pulled a joined *ImageError for each.
 func (a *Application) Build(ctx context.Context, options Options) (Result, error) {
-	b := &builder{Application: a, options: options, files: bundle.Files{}, local: map[string]bool{}, remote: map[string]bool{}}
+	b := &builder{Application: a, options: options, files: bundle.Files{}, local: map[string]bool{}, remote: map[string]bool{}, synced: map[string]bool{}}
 	if options.Progress == nil {
 		b.options.Progress = func(Event) {}
 	}
@@ -105,10 +116,15 @@ func (a *Application) Build(ctx context.Context, options Options) (Result, error
 		return Result{}, err
 	}
 	defer b.cache.Close()
-	b.sources = bundle.Sources{b.files, b.cache}
+	b.deltas = deltaCache(filepath.Join(options.StateDir, "deltas"))
+	b.sources = bundle.Sources{b.files, b.cache, b.deltas}
 	b.contents = bundle.Contents{
 		Name: string(a.Manifest.Metadata.Name), Version: string(a.Manifest.Metadata.ResourceVersion),
 		Platform: a.source.Platform,
+	}
+	defer b.closeBases()
+	if err := b.openBases(); err != nil {
+		return Result{}, err
 	}
 	if err := b.run(ctx); err != nil {
 		return Result{}, err
@@ -128,6 +144,9 @@ func (b *builder) prune(ctx context.Context) {
 		return
 	}
 	_, err := b.cache.Prune(ctx, pull.Pruning{Unused: keepUnused})
+	if err == nil {
+		err = b.deltas.prune(keepUnused)
+	}
 	if err != nil && !errors.Is(err, pull.ErrInUse) {
 		// The bundle is complete, and the next build prunes again.
 		b.steps.detail(fmt.Sprintf("The cache %s could not be pruned: %v", b.options.StateDir, err))
@@ -176,7 +195,7 @@ func checkWritable(path string) error {
 func (b *builder) run(ctx context.Context) error {
 	b.steps = &steps{tell: b.options.Progress, total: 4}
 	if b.Runtime != "" {
-		b.steps.total = 6
+		b.steps.total = 6 + len(b.Embedded)
 		if err := b.addRuntime(ctx); err != nil {
 			return err
 		}
@@ -203,6 +222,9 @@ func (b *builder) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := draft.Sign(b.options.SignKeys...); err != nil {
+		return err
+	}
 	b.steps.next("Saving the snapshot as " + b.result.Path)
 	return b.mending(ctx, func() error { return b.save(ctx, draft) })
 }
@@ -212,17 +234,36 @@ func (b *builder) addRuntime(ctx context.Context) error {
 	b.steps.next("Selecting base image version")
 	b.steps.detail(fmt.Sprintf("Will use base image version %s %s", b.Runtime, b.RuntimeReason))
 	b.steps.next("Syncing packages for " + b.Runtime)
-	descriptor, source, err := b.runtimes.Fetch(ctx, b.Runtime, b.cache, b.pullOptions())
+	descriptor, err := b.fetch(ctx, b.Runtime)
 	if err != nil {
-		return fmt.Errorf("runtime %s of %s: %w", b.Runtime, b.runtimes, err)
+		return err
 	}
-	if err := checkPlatform(ctx, source, descriptor, b.source.Platform); err != nil {
-		return fmt.Errorf("runtime %s of %s: %w", b.Runtime, b.runtimes, err)
+	b.target = []bundle.Runtime{{Version: b.Runtime, Descriptor: descriptor}}
+	b.contents.Runtimes = b.target
+	if len(b.Embedded) > 0 || len(b.contents.Bases) > 0 {
+		err := b.mending(ctx, func() error {
+			b.contents.Runtimes = b.target
+			return b.embed(ctx)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	b.sources = append(b.sources, source)
-	b.contents.Runtimes = []bundle.Runtime{{Version: b.Runtime, Descriptor: descriptor}}
 	b.contents.Gravity, err = program(b.files, b.options.Gravity, b.source.Platform)
 	return err
+}
+
+// fetch gets a runtime for the machines' platform.
+func (b *builder) fetch(ctx context.Context, version string) (v1.Descriptor, error) {
+	descriptor, source, err := b.runtimes.Fetch(ctx, version, b.cache, b.pullOptions())
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("runtime %s of %s: %w", version, b.runtimes, err)
+	}
+	if err := checkPlatform(ctx, source, descriptor, b.source.Platform); err != nil {
+		return v1.Descriptor{}, fmt.Errorf("runtime %s of %s: %w", version, b.runtimes, err)
+	}
+	b.sources = append(b.sources, source)
+	return descriptor, nil
 }
 
 // addImages finds the images of the application and brings them into the cache.
@@ -277,7 +318,7 @@ func (b *builder) addApplication(ctx context.Context) (*unnamedBlob, error) {
 // save writes the bundle, unless it is there.
 func (b *builder) save(ctx context.Context, draft *bundle.Draft) error {
 	record := recordOf(b.options.StateDir, b.result.Path)
-	if record.holds(b.result.Path, draft.Digest()) {
+	if record.holds(b.result.Path, draft.FileDigest()) {
 		b.result.Unchanged = true
 		b.result.Written = bundle.Written{Size: draft.Size(), Digest: draft.Digest(), Blobs: draft.Blobs()}
 		return nil
@@ -291,7 +332,7 @@ func (b *builder) save(ctx context.Context, draft *bundle.Draft) error {
 	b.result.Written = written
 	// Without a record the next build writes again: that is no failure of this
 	// one.
-	_ = record.write(b.result.Path, draft.Digest())
+	_ = record.write(b.result.Path, draft.FileDigest())
 	return nil
 }
 
@@ -308,18 +349,35 @@ func (b *builder) mending(ctx context.Context, do func() error) error {
 		}
 		mended[damaged.Digest] = true
 		b.steps.detail(fmt.Sprintf("Pulling again what is damaged in the cache: %s", damaged.Digest))
+		if b.deltas.drop(damaged.Digest) {
+			b.contents.Runtimes = b.target
+			if err := b.embed(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := b.cache.Drop(ctx, damaged.Digest); err != nil {
 			return err
 		}
-		if _, ok := b.runtimes.(registryRuntimes); ok {
-			if _, _, err := b.runtimes.Fetch(ctx, b.Runtime, b.cache, b.pullOptions()); err != nil {
-				return err
-			}
+		if err := b.again(ctx); err != nil {
+			return err
 		}
 		if _, err := b.pull(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// again gets what of runtimes is not in the cache any more.
+func (b *builder) again(ctx context.Context) error {
+	if _, ok := b.runtimes.(registryRuntimes); ok {
+		for _, version := range append([]string{b.Runtime}, b.Embedded...) {
+			if _, _, err := b.runtimes.Fetch(ctx, version, b.cache, b.pullOptions()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // readSmall reads a manifest or an index, and checks it.

@@ -168,12 +168,8 @@ type puller struct {
 	exports *semaphore.Weighted
 }
 
-// Pull brings images into the cache and returns them in the order of the
-// requests. Where some fail, the error joins an *Error for each of them, and the
-// others are in the cache nevertheless. That there is not enough space for what
-// is missing is found when the manifests are known, before blobs are fetched. It
-// may be called by several goroutines and processes at once.
-func (c *Cache) Pull(ctx context.Context, requests []Request, options Options) ([]Image, error) {
+// newPuller prepares a call. The caller closes its hosts.
+func (c *Cache) newPuller(ctx context.Context, requests []Request, options Options, cancel context.CancelCauseFunc) (*puller, error) {
 	if options.Parallel <= 0 {
 		options.Parallel = DefaultParallel
 	}
@@ -186,13 +182,11 @@ func (c *Cache) Pull(ctx context.Context, requests []Request, options Options) (
 	if err := c.use(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	space, err := newSpace(c.folder, requests, cancel)
 	if err != nil {
 		return nil, err
 	}
-	p := &puller{
+	return &puller{
 		Cache: c, options: options,
 		slots:     semaphore.NewWeighted(int64(options.Parallel)),
 		questions: semaphore.NewWeighted(questionsPerTransfer * int64(options.Parallel)),
@@ -200,6 +194,46 @@ func (c *Cache) Pull(ctx context.Context, requests []Request, options Options) (
 		hosts:     newHosts(options),
 		space:     space,
 		exports:   semaphore.NewWeighted(maxExports),
+	}, nil
+}
+
+// Manifest brings one manifest or index into the cache, and nothing of what it
+// lists. It returns its digest and what it says.
+func (c *Cache) Manifest(ctx context.Context, reference string, options Options) (v1.Hash, []byte, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p, err := c.newPuller(ctx, nil, options, cancel)
+	if err != nil {
+		return v1.Hash{}, nil, err
+	}
+	defer p.hosts.close()
+	from, err := p.open(ctx, Request{Reference: reference})
+	if err != nil {
+		return v1.Hash{}, nil, &Error{Reference: reference, Action: "read reference", Err: err}
+	}
+	defer from.close()
+	digest, err := p.resolve(ctx, from)
+	if err != nil {
+		return v1.Hash{}, nil, &Error{Reference: reference, Action: "get digest", Err: err}
+	}
+	content, err := p.manifest(ctx, from, digest)
+	if err != nil {
+		return v1.Hash{}, nil, &Error{Reference: reference, Action: "get manifest " + digest.String(), Err: err}
+	}
+	return digest, content, nil
+}
+
+// Pull brings images into the cache and returns them in the order of the
+// requests. Where some fail, the error joins an *Error for each of them, and the
+// others are in the cache nevertheless. That there is not enough space for what
+// is missing is found when the manifests are known, before blobs are fetched. It
+// may be called by several goroutines and processes at once.
+func (c *Cache) Pull(ctx context.Context, requests []Request, options Options) ([]Image, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p, err := c.newPuller(ctx, requests, options, cancel)
+	if err != nil {
+		return nil, err
 	}
 	defer p.hosts.close()
 	images, failures := make([]Image, len(requests)), make([]error, len(requests))

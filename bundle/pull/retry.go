@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // Retry says when failed requests are repeated. The zero value is 5 attempts,
@@ -48,6 +50,37 @@ type temporary struct {
 
 func (t *temporary) Error() string { return t.err.Error() }
 func (t *temporary) Unwrap() error { return t.err }
+
+// Do tries something until it succeeds, or fails for good: with an error that
+// neither OfConnection nor OfAnswer made, or too often.
+func (r Retry) Do(ctx context.Context, try func() error) error { return r.do(ctx, try) }
+
+// Progressed marks an error that may be gone at the next attempt: this attempt
+// brought something new, and counts as the first.
+func Progressed(err error) {
+	if again, ok := errors.AsType[*temporary](err); ok {
+		again.progress = true
+	}
+}
+
+// OfConnection says of an error of a connection whether it may be gone at the next
+// attempt.
+func OfConnection(err error) error {
+	if refused, ok := errors.AsType[*transport.Error](err); ok && !retryable(refused.StatusCode) {
+		return err // of logging in
+	}
+	return ofConnection(err)
+}
+
+// OfAnswer returns nil if an answer has one of the wanted statuses, or else an
+// error that wraps *transport.Error. It reads the body then.
+func OfAnswer(response *http.Response, wanted ...int) error {
+	err := transport.CheckError(response, wanted...)
+	if err == nil || !retryable(response.StatusCode) {
+		return err
+	}
+	return &temporary{err: err, after: retryAfter(response.Header)}
+}
 
 // do tries something until it succeeds, or fails for good.
 func (r Retry) do(ctx context.Context, try func() error) error {

@@ -124,7 +124,11 @@ func (a *admission) check(r Request) error {
 	}
 	// More nodes may be what an application lacks that is degraded.
 	if a.facts.State != cluster.StateActive && a.facts.State != stateDegraded {
-		return fmt.Errorf("cannot expand %s cluster", a.facts.State)
+		err := fmt.Errorf("cannot expand %s cluster", a.facts.State)
+		if a.facts.State == cluster.StateShrinking {
+			return cli.Busy(err)
+		}
+		return err
 	}
 	return nil
 }
@@ -208,14 +212,14 @@ func checkOthers(j join, others []join) error {
 	const again = "try again when it has joined; 'gravity plan' on the other machine shows how far it is"
 	for _, other := range others {
 		if other.Master {
-			return cli.WithHint(fmt.Errorf("can't launch another expand while master node %s is joining", other.Address), again)
+			return cli.Busy(cli.WithHint(fmt.Errorf("can't launch another expand while master node %s is joining", other.Address), again))
 		}
 	}
 	if j.Master && len(others) > 0 {
-		return cli.WithHint(errors.New("can't join master node while another node is joining"), again)
+		return cli.Busy(cli.WithHint(errors.New("can't join master node while another node is joining"), again))
 	}
 	if len(others) >= maxJoins {
-		return cli.WithHint(fmt.Errorf("at most %d nodes can be joining simultaneously", maxJoins), again)
+		return cli.Busy(cli.WithHint(fmt.Errorf("at most %d nodes can be joining simultaneously", maxJoins), again))
 	}
 	return nil
 }

@@ -125,6 +125,9 @@ func (c *Client) ask(ctx context.Context, peer, method, path string, body []byte
 	if refused.Removed {
 		return &removedError{err}
 	}
+	if refused.Busy {
+		err = cli.Busy(err)
+	}
 	if refused.Wait {
 		return waitError{err}
 	}

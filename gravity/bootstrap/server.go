@@ -160,7 +160,9 @@ type caller struct {
 func (s *Server) reply(w http.ResponseWriter, r *http.Request, result any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		answer := failure{Error: err.Error(), Hints: cli.Hints(err), Removed: errors.Is(err, ErrRemoved)}
+		answer := failure{
+			Error: err.Error(), Hints: cli.Hints(err), Removed: errors.Is(err, ErrRemoved), Busy: cli.ExitCode(err) == cli.ExitBusy,
+		}
 		status := http.StatusInternalServerError
 		var asked *statusError
 		switch {

@@ -157,6 +157,9 @@ type failure struct {
 	Removed bool `json:"removed,omitempty"`
 	// Wait tells that the request can succeed later.
 	Wait bool `json:"wait,omitempty"`
+	// Busy tells that it can succeed when what others do has ended, which may be
+	// long.
+	Busy bool `json:"busy,omitempty"`
 }
 
 // packagesAnswer lists what is in a master's store.

@@ -25,6 +25,9 @@ const configMap = "cluster"
 // StateActive is the state of a cluster with which nothing is being done.
 const StateActive = "active"
 
+// StateShrinking is the state of a cluster that loses a node.
+const StateShrinking = "shrinking"
+
 // Facts are what is known of a cluster. They have no secrets.
 type Facts struct {
 	// Name is the cluster's, and State one of the original's states.

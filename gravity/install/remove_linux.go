@@ -94,7 +94,7 @@ func Remove(ctx context.Context, p paths.Paths, out io.Writer) error {
 // removeState removes what is Gravity's from the state folder, and the folder if
 // it has nothing else: it may be a mount, and have more.
 func removeState(ctx context.Context, p paths.Paths, tell func(string, ...any)) error {
-	for _, path := range p.Own() {
+	for _, path := range slices.Concat(p.Guests(), p.Own()) {
 		if path == filepath.Dir(p.Program()) {
 			if err := endRemoval(ctx); err != nil {
 				return err

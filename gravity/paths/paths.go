@@ -222,6 +222,10 @@ func (p Paths) Own() []string {
 	return own
 }
 
+// Guests lists what Terraform's provider makes in the state folder, also before
+// Gravity does. It goes with Gravity.
+func (p Paths) Guests() []string { return []string{p.join("uploads"), p.join("detached")} }
+
 // What lies outside the state folder.
 const (
 	// UnitFolder is where systemd's units are.

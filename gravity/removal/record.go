@@ -16,7 +16,7 @@ import (
 )
 
 // stateShrinking is the state of a cluster that loses a node.
-const stateShrinking = "shrinking"
+const stateShrinking = cluster.StateShrinking
 
 // recordName is the record of package cluster.
 const recordName = "cluster"

@@ -227,6 +227,9 @@ func (c *situation) check(leaving member.Member, request Request) error {
 // busy is why no node can be removed now.
 func (c *situation) busy() error {
 	err := fmt.Errorf("cannot remove a node: the cluster is %s", c.state)
+	if c.state == stateShrinking {
+		err = cli.Busy(err)
+	}
 	if c.record != nil && c.record.leaving != nil {
 		return cli.WithHint(err, "node %[1]s is being removed by operation %[2]s of master %[3]s; end that with 'gravity remove %[1]s' on any master",
 			c.record.leaving.Node.Nodename, c.record.operation, c.record.leaving.Lead.Nodename)

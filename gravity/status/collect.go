@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	known "github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/health"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
@@ -236,6 +237,13 @@ func (c *collector) askCluster(ctx context.Context) error {
 	cluster.Reason, cluster.Message = state.Reason, state.Message
 	if cluster.Created.IsZero() {
 		cluster.Created = state.Created
+	}
+	if facts, err := known.Read(ctx, client); err == nil {
+		cluster.Facts = &report.StatusFacts{
+			Bundle: facts.Bundle, Runtime: facts.Runtime,
+			PodNetwork: facts.PodNetwork.String(), ServiceNetwork: facts.ServiceNetwork.String(), VXLANPort: facts.VXLANPort,
+			ServiceUser: facts.ServiceUser, ServiceGroup: facts.ServiceGroup, CloudProvider: facts.CloudProvider,
+		}
 	}
 	endpoints, err := install.Endpoints(ctx, c.paths)
 	if err != nil {

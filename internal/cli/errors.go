@@ -13,6 +13,7 @@ const (
 	ExitFailed      = 1
 	ExitUsage       = 2
 	ExitDegraded    = 3
+	ExitBusy        = 75
 	ExitInterrupted = 130
 )
 
@@ -57,6 +58,10 @@ func WithCode(err error, code int) error {
 	}
 	return &Error{Err: err, Code: code}
 }
+
+// Busy marks an error that the same command may not have later, when what others
+// do has ended (exit code 75). A nil error stays nil.
+func Busy(err error) error { return WithCode(err, ExitBusy) }
 
 // ExitCode is the exit code that an error asks for: the outermost one given,
 // the first one among joined errors, ExitFailed when none is.

@@ -45,6 +45,25 @@ type StatusCluster struct {
 	// SystemStatus is 1 if all nodes are healthy, else 2.
 	SystemStatus int          `json:"system_status"`
 	Nodes        []StatusNode `json:"nodes"`
+	// Facts are what the cluster knows of itself; missing if it cannot be asked.
+	Facts *StatusFacts `json:"facts,omitempty"`
+}
+
+// StatusFacts are what a cluster was made of, and with.
+type StatusFacts struct {
+	// Bundle is the digest of the bundle that is installed, and Runtime the version
+	// of Kubernetes.
+	Bundle  string `json:"bundle"`
+	Runtime string `json:"runtime"`
+	// PodNetwork and ServiceNetwork are CIDRs, VXLANPort is a UDP port.
+	PodNetwork     string `json:"pod_network"`
+	ServiceNetwork string `json:"service_network"`
+	VXLANPort      int    `json:"vxlan_port"`
+	// ServiceUser and ServiceGroup stand for -1 in the security contexts of hooks.
+	ServiceUser  int64 `json:"service_uid"`
+	ServiceGroup int64 `json:"service_gid"`
+	// CloudProvider is generic, aws or gce.
+	CloudProvider string `json:"cloud_provider"`
 }
 
 // StatusApplication is the application of the cluster.

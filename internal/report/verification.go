@@ -10,10 +10,19 @@ type Verification struct {
 	// Intact tells that there are no problems: the bundle is complete, and
 	// nothing in it has changed since it was written.
 	Intact bool `json:"intact"`
+	// Signatures are those of the bundle; those of keys that were given have their
+	// files.
+	Signatures []Signature `json:"signatures"`
 	// Entries, Blobs and Bytes count what was read.
 	Entries int   `json:"entries"`
 	Blobs   int   `json:"blobs"`
 	Bytes   int64 `json:"bytes"`
+	// Lacking is how many blobs are in the bundle's bases, of LackingBytes.
+	// Unchecked tells that bases were not at hand: those blobs were not checked,
+	// nor what is restored from them.
+	Lacking      int   `json:"lacking"`
+	LackingBytes int64 `json:"lackingBytes"`
+	Unchecked    bool  `json:"unchecked"`
 	// Problems are sorted by entry.
 	Problems []Problem `json:"problems"`
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
@@ -18,11 +20,42 @@ import (
 type Access struct {
 	settings Settings
 	pool     *connection.Pool
+
+	mu    sync.Mutex
+	turns map[string]*semaphore.Weighted
 }
 
 // New makes connections with the provider's settings.
 func New(settings Settings, pool *connection.Pool) *Access {
-	return &Access{settings: settings, pool: pool}
+	return &Access{settings: settings, pool: pool, turns: make(map[string]*semaphore.Weighted)}
+}
+
+// maxJoins is how many nodes a cluster lets in at a time.
+const maxJoins = 5
+
+// Join waits until a node may join the cluster of a name, as far as this Terraform
+// is concerned: the cluster itself may say no. Joins exclude removals.
+func (a *Access) Join(ctx context.Context, cluster string) (done func(), err error) {
+	return a.turn(ctx, cluster, 1)
+}
+
+// Leave waits until a node may leave: one at a time.
+func (a *Access) Leave(ctx context.Context, cluster string) (done func(), err error) {
+	return a.turn(ctx, cluster, maxJoins)
+}
+
+func (a *Access) turn(ctx context.Context, cluster string, weight int64) (done func(), err error) {
+	a.mu.Lock()
+	turns, ok := a.turns[cluster]
+	if !ok {
+		turns = semaphore.NewWeighted(maxJoins)
+		a.turns[cluster] = turns
+	}
+	a.mu.Unlock()
+	if err := turns.Acquire(ctx, weight); err != nil {
+		return nil, fmt.Errorf("wait for other nodes of cluster %s: %w", cluster, context.Cause(ctx))
+	}
+	return func() { turns.Release(weight) }, nil
 }
 
 // Mask keeps the provider's secrets out of what is logged with the context.

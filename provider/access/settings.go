@@ -89,7 +89,8 @@ func (s Settings) Check() []*connection.FieldError {
 		doubtful[strings.Replace(name, "private_key", "certificate", 1)] = true
 	}
 	if config.Host == "" {
-		doubtful["host"] = true
+		// Nodes have their own; what is said of keys holds for any.
+		config.Host = "unknown.invalid"
 	}
 	for _, problem := range fieldErrors(config.Check()) {
 		if !doubtful[problem.Field] {

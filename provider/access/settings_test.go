@@ -144,6 +144,8 @@ func TestUnknown(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	clean(t)
+	key, _ := sshtest.Key(t)
+	hostKey := string(marshal(key))
 	for name, test := range map[string]struct {
 		values      map[string]attr.Value
 		environment map[string]string
@@ -153,6 +155,7 @@ func TestCheck(t *testing.T) {
 		"port":        {map[string]attr.Value{"port": types.Int64Value(0)}, nil, "port"},
 		"timeout":     {map[string]attr.Value{"timeout": str("5")}, nil, "timeout"},
 		"key":         {map[string]attr.Value{"private_key": str("~/.ssh/id")}, nil, "private_key"},
+		"host key":    {map[string]attr.Value{"host_key": str(hostKey)}, nil, ""},
 		"bastion key": {map[string]attr.Value{"bastion_host": str("b"), "bastion_host_key": str("x")}, nil, "bastion_host_key"},
 		"environment": {nil, map[string]string{"TF_GRAVITY_SSH_AGENT": "maybe", "TF_GRAVITY_SSH_PORT": "ssh"}, "port agent"},
 		"passphrase":  {map[string]attr.Value{"private_key": str("?"), "private_key_passphrase": types.StringUnknown()}, nil, ""},

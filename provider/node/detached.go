@@ -29,6 +29,14 @@ var ErrInterrupted = errors.New("it was interrupted")
 // ErrAbsent says that no command was started under a key.
 var ErrAbsent = errors.New("it was not started")
 
+// The states of a detached command.
+const (
+	StateAbsent      = "absent"
+	StateRunning     = "running"
+	StateEnded       = "ended"
+	StateInterrupted = "interrupted"
+)
+
 // Detached is a command that goes on when the connection is lost, and when this
 // process ends.
 type Detached struct {
@@ -78,6 +86,16 @@ func (n *Node) StartDetached(ctx context.Context, command Detached) (started boo
 	default:
 		return false, fmt.Errorf("start %s: the machine answers %q", command.Key, answer)
 	}
+}
+
+// State tells how far a detached command is: StateAbsent, StateRunning,
+// StateEnded, or StateInterrupted for one that neither runs nor has ended.
+func (n *Node) State(ctx context.Context, key string) (string, error) {
+	seen, err := n.poll(ctx, key, 0)
+	if err != nil {
+		return "", fmt.Errorf("look for %s: %w", key, err)
+	}
+	return seen.state, nil
 }
 
 // Wait waits until a detached command has ended, and hands what it prints on
@@ -171,13 +189,13 @@ func (n *Node) poll(ctx context.Context, key string, offset int64) (look, error)
 // ended tells whether the command has ended, and how.
 func (l look) ended(outcome *Outcome) (bool, error) {
 	switch l.state {
-	case "running":
+	case StateRunning:
 		return false, nil
-	case "interrupted":
+	case StateInterrupted:
 		return false, ErrInterrupted
-	case "absent":
+	case StateAbsent:
 		return false, ErrAbsent
-	case "ended":
+	case StateEnded:
 		code, err := strconv.Atoi(l.code)
 		if err != nil {
 			return false, fmt.Errorf("its exit code is %q", l.code)

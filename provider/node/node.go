@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
@@ -66,6 +67,34 @@ func New(runner Runner, options Options) *Node {
 		stall:         time.Minute,
 		firstPause:    250 * time.Millisecond, longestPause: 5 * time.Second,
 	}
+}
+
+// WithGravity is the same machine with another program.
+func (n *Node) WithGravity(program string) *Node {
+	other := *n
+	other.gravity = program
+	return &other
+}
+
+// UploadPath is where Upload puts a file.
+func (n *Node) UploadPath(digest, name string) string {
+	return n.below("uploads", strings.TrimPrefix(digest, "sha256:"), name)
+}
+
+// String is USER@HOST:PORT.
+func (n *Node) String() string {
+	if named, ok := n.runner.(interface{ String() string }); ok {
+		return named.String()
+	}
+	return "the machine"
+}
+
+// StateDir is gravity's state directory.
+func (n *Node) StateDir() string { return n.stateDir }
+
+// Run runs a command, as Runner does.
+func (n *Node) Run(ctx context.Context, command connection.Command) (connection.Result, error) {
+	return n.runner.Run(ctx, command)
 }
 
 var (

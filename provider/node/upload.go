@@ -110,6 +110,24 @@ func (n *Node) RemoveUpload(ctx context.Context, digest string) error {
 	return nil
 }
 
+// RemoveUploads removes all that was uploaded.
+func (n *Node) RemoveUploads(ctx context.Context) error {
+	if _, err := n.runner.Run(ctx, connection.Command{Args: []string{"rm", "-rf", n.below("uploads")}}); err != nil {
+		return fmt.Errorf("remove uploads: %w", err)
+	}
+	return nil
+}
+
+// Link gives an uploaded program a second place among the uploads, and makes it
+// executable.
+func (n *Node) Link(ctx context.Context, from, to string) error {
+	const link = `umask 077; mkdir -p "${2%/*}"; chmod 0755 "$1"; ln -f "$1" "$2"`
+	if _, err := n.runner.Run(ctx, connection.Command{Args: script("link", "set -eu; "+link, from, to)}); err != nil {
+		return fmt.Errorf("link %s: %w", to, err)
+	}
+	return nil
+}
+
 // transfer is an upload that is under way.
 type transfer struct {
 	Upload

@@ -11,6 +11,8 @@ set -eu
 umask 077
 directory=$1 runtime=$2 unit=$3 description=$4 command=$5 run=$6
 
+# Everybody may look into the state folder itself.
+(umask 022 && mkdir -p "${directory%/*/*}")
 mkdir -p "$directory" "$runtime"
 cd -P "$directory"
 exec 9>>lock

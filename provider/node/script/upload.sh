@@ -48,6 +48,8 @@ digest() {
 	sha256sum <"$1" | cut -d ' ' -f 1
 }
 
+# Everybody may look into the state folder itself.
+(umask 022 && mkdir -p "${directory%/*/*}")
 mkdir -p "$directory"
 cd -P "$directory"
 exec 3<&0 9>>lock
