@@ -43,7 +43,7 @@ var refusals = []refusal{
 	},
 	{"program", `damage app/gravity 1000`, "--bundle=app", `damage app/gravity 1000`, "gravity\n/app is damaged", true},
 	{
-		"port", `systemd-socket-activate --listen=6443 cat >/dev/null 2>&1 & echo $! >pid; until ss -Hltn | grep -q :6443; do sleep 0.1; done`, "",
+		"port", `systemd-socket-activate --listen=6443 cat >/dev/null 2>&1 & echo $! >pid; for i in $(seq 600); do ss -Hltn | grep -q :6443 && break; sleep 0.1; done`, "",
 		`kill $(cat pid)`, "check port\n6443", true,
 	},
 	{"small disk", ``, "--state-dir=$PWD/small/gravity", ``, "check disk-space\nmount a larger disk", true},
