@@ -71,7 +71,7 @@ func (g *globals) removeAll(ctx context.Context, p paths.Paths, out io.Writer, l
 	}
 	if err != nil {
 		name, _ := install.HostName()
-		log.Warn(fmt.Sprintf("the cluster may still know this machine: %v; if it does, run 'gravity remove %s --force' on a master", err, name))
+		log.Warn("the cluster may still know this machine; if it does, run 'gravity remove NODE --force' on a master", "node", name, "error", err)
 	}
 	return nil
 }
