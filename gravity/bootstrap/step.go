@@ -21,6 +21,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	roster "github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -115,7 +116,15 @@ func (w *work) release(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, removeTokens(ctx, w.client, w.join.Operation)
+	if err := removeTokens(ctx, w.client, w.join.Operation); err != nil {
+		return nil, err
+	}
+	// Of a join that was given up nothing stays: the next of this name may be another.
+	_, err = w.client.Resource(kube.Nodes, "").Get(ctx, w.join.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		err = roster.Drop(ctx, w.client, w.join.Name)
+	}
+	return struct{}{}, err
 }
 
 // secrets sends what all masters have in common.
