@@ -97,8 +97,8 @@ func (h *agentHost) Info() rpc.Info {
 	return info
 }
 
-func (h *agentHost) MembershipKey() ([]byte, error) {
-	return membership.DeriveKey(certificate.FilesOf(h.paths).AuthorityKey)
+func (h *agentHost) MembershipKey(epoch string) ([]byte, error) {
+	return membership.DeriveKey(certificate.FilesOf(h.paths).AuthorityKey, epoch)
 }
 
 func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (string, error) {

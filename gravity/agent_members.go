@@ -28,7 +28,8 @@ func (a *agent) gossip(ctx context.Context) error {
 		return nil
 	}
 	watching.Go(func() { a.untilDismissed(ctx, stop) })
-	key, err := a.membershipKey(ctx)
+	epoch := a.epoch()
+	key, err := a.membershipKey(ctx, epoch)
 	if err != nil {
 		return fmt.Errorf("the key of the membership: %w", err)
 	}
@@ -45,6 +46,7 @@ func (a *agent) gossip(ctx context.Context) error {
 	defer forgetting.Wait()
 	ending, end := context.WithCancel(ctx)
 	defer end()
+	forgetting.Go(func() { a.rekey(ending, members, epoch) })
 	if a.node.Master {
 		forgetting.Go(func() { a.forget(ending, members) })
 	}
@@ -72,10 +74,49 @@ func (a *agent) untilDismissed(ctx context.Context, stop context.CancelCauseFunc
 	stop(bootstrap.ErrRemoved)
 }
 
-// membershipKey is the cluster's: a master derives it, others ask a master once.
-func (a *agent) membershipKey(ctx context.Context) ([]byte, error) {
+// epoch is another one after each removal of a node.
+func (a *agent) epoch() string {
+	removals, err := node.ReadRemovals(a.paths)
+	if err != nil {
+		a.log.Warn("which nodes were removed is not known", "error", err)
+	}
+	return removals.Epoch()
+}
+
+// rekey takes the key of each new epoch, so that a node that was removed does not
+// hear the others any more. A master that was removed can derive every key: its
+// authority is that of the cluster.
+func (a *agent) rekey(ctx context.Context, members *membership.Membership, epoch string) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(dismissalInterval):
+		}
+		next := a.epoch()
+		if next == epoch {
+			continue
+		}
+		key, err := a.membershipKey(ctx, next)
+		if err == nil {
+			err = members.Rekey(ctx, key)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			a.log.Warn("cannot take the next key of the membership", "error", err)
+			continue
+		}
+		a.log.Info("the membership has another key, since a node was removed")
+		epoch = next
+	}
+}
+
+// membershipKey is the cluster's in an epoch: a master derives it, others ask one.
+func (a *agent) membershipKey(ctx context.Context, epoch string) ([]byte, error) {
 	if a.node.Master {
-		return a.host.MembershipKey()
+		return a.host.MembershipKey(epoch)
 	}
 	return membership.EnsureKey(a.paths.MembershipKey(), func() ([]byte, error) {
 		masters, err := node.ReadMasters(a.paths)
@@ -83,7 +124,7 @@ func (a *agent) membershipKey(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 		for _, master := range masters {
-			key, askErr := askKey(ctx, certificate.FilesOf(a.paths), master)
+			key, askErr := askKey(ctx, certificate.FilesOf(a.paths), master, epoch)
 			if askErr == nil {
 				return key, nil
 			}
@@ -93,13 +134,13 @@ func (a *agent) membershipKey(ctx context.Context) ([]byte, error) {
 	})
 }
 
-func askKey(ctx context.Context, files certificate.Files, master netip.Addr) ([]byte, error) {
+func askKey(ctx context.Context, files certificate.Files, master netip.Addr, epoch string) ([]byte, error) {
 	client, err := rpc.Dial(files, rpc.AddressOf(master))
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
-	return client.MembershipKey(ctx)
+	return client.MembershipKey(ctx, epoch)
 }
 
 // forgetInterval is how often a master looks for members that are no nodes.

@@ -14,18 +14,15 @@ import (
 // peers is the health of the other nodes, for this master. Kubernetes knows which
 // there are, and the membership which of them answer.
 func (a *agent) peers() *health.Peers {
-	var client *kube.Client
+	config := &kube.File{Path: a.paths.KubernetesFile("admin.conf")}
 	return &health.Peers{
 		Ask: func(ctx context.Context, address netip.Addr) (report.NodeHealth, error) {
 			return health.AskNode(ctx, a.paths, address)
 		},
 		List: func(ctx context.Context) ([]report.Member, error) {
-			if client == nil {
-				opened, err := kube.Open(a.paths.KubernetesFile("admin.conf"))
-				if err != nil {
-					return nil, err
-				}
-				client = opened
+			client, err := config.Client()
+			if err != nil {
+				return nil, err
 			}
 			nodes, err := member.List(ctx, client)
 			if err != nil {

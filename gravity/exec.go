@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -53,12 +54,25 @@ func newEnterCommand(g *globals) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				args = []string{"/bin/bash"}
-			}
-			return g.become(isTerminal(os.Stdin), args)
+			args, tty := entering(args)
+			return g.become(tty && isTerminal(os.Stdin), args)
 		},
 	}
+}
+
+// entering reads the original's words: [--notty] [COMMAND [--] [ARGUMENT...]].
+func entering(words []string) (args []string, tty bool) {
+	tty = true
+	if len(words) > 0 && words[0] == "--notty" {
+		words, tty = words[1:], false
+	}
+	switch {
+	case len(words) == 0:
+		return []string{"/bin/bash"}, tty
+	case len(words) > 1 && words[1] == "--":
+		words = slices.Delete(slices.Clone(words), 1, 2)
+	}
+	return words, tty
 }
 
 // become turns this process into a command inside the master container.

@@ -18,3 +18,20 @@ func TestExecFlags(t *testing.T) {
 		}
 	}
 }
+
+func TestEntering(t *testing.T) {
+	for _, test := range []struct {
+		words, want []string
+		tty         bool
+	}{
+		{nil, []string{"/bin/bash"}, true},
+		{[]string{"--notty"}, []string{"/bin/bash"}, false},
+		{[]string{"ls", "-l"}, []string{"ls", "-l"}, true},
+		{[]string{"--notty", "/bin/sh", "--", "-c", "echo --"}, []string{"/bin/sh", "-c", "echo --"}, false},
+		{[]string{"git", "log", "--", "x"}, []string{"git", "log", "--", "x"}, true},
+	} {
+		if args, tty := entering(test.words); !slices.Equal(args, test.want) || tty != test.tty {
+			t.Errorf("%q: %q, %v", test.words, args, tty)
+		}
+	}
+}

@@ -57,7 +57,11 @@ func (g *globals) log(command *cobra.Command, format cli.Format) logger {
 
 // warn warns a person, or a program.
 func (g *globals) warn(command *cobra.Command, format cli.Format, text string) {
-	g.log(command, format).Warn(text)
+	if format == cli.FormatJSON {
+		_ = writeMessage(command.ErrOrStderr(), report.Message{Level: "warning", Text: text})
+		return
+	}
+	fmt.Fprintln(command.ErrOrStderr(), "warning: "+text)
 }
 
 // lineObjects writes an object {"message":…} for each line.

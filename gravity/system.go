@@ -71,7 +71,7 @@ func (g *globals) removeAll(ctx context.Context, p paths.Paths, out io.Writer, l
 	}
 	if err != nil {
 		name, _ := install.HostName()
-		log.Warn("the cluster may still know this machine; if it does, run 'gravity remove NODE --force' on a master", "node", name, "error", err)
+		log.Warn("the cluster may still know this machine; if it does, remove it on a master", "command", "gravity remove "+name+" --force", "error", err)
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func newPrepareCommand(g *globals) *cobra.Command {
 		Use:    "prepare",
 		Short:  "Write the master container's configuration for this machine",
 		Hidden: true,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(command *cobra.Command, _ []string) error {
 			p, err := paths.New(g.stateDir)
 			if err != nil {
 				return err
@@ -159,7 +159,14 @@ func newPrepareCommand(g *globals) *cobra.Command {
 			if err := checkIdentity(p, n); err != nil {
 				return err // where systemd knows no ExecCondition
 			}
-			return container.New(p).Prepare(n)
+			if err := container.New(p).Prepare(n); err != nil {
+				return err
+			}
+			if err := container.RemoveCgroups(command.Context(), container.PodCgroup); err != nil {
+				// It starts nevertheless, only later.
+				fmt.Fprintln(command.ErrOrStderr(), "cgroups of earlier pods stay:", err)
+			}
+			return nil
 		},
 	}
 }

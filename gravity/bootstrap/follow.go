@@ -85,7 +85,8 @@ func (f *follower) update(ctx context.Context) error {
 	if !changed {
 		return nil
 	}
-	return container.New(f.paths).WriteMirrors(f.node)
+	inside := container.New(f.paths)
+	return errors.Join(inside.WriteMirrors(f.node), inside.WriteNetwork(f.node))
 }
 
 func (f *follower) view(ctx context.Context) (*View, error) {

@@ -103,3 +103,27 @@ func parse(t *testing.T, content []byte) *x509.Certificate {
 	}
 	return parsed
 }
+
+// TestGivenUp takes the right to register from a node whose join is given up.
+func TestGivenUp(t *testing.T) {
+	m := newMaster(t)
+	for _, registered := range []bool{false, true} {
+		worker, err := m.attempt(t, m.token, 3, "worker")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := worker.client.Step(t.Context(), StepCredentials, worker.request, false, nil); err != nil {
+			t.Fatal(err)
+		}
+		if registered {
+			m.api.put("nodes/node-3", "Node", map[string]any{})
+		}
+		if err := worker.client.Step(t.Context(), StepRelease, worker.request, false, nil); err != nil {
+			t.Fatal(err)
+		}
+		records, err := roster.Records(t.Context(), m.client)
+		if _, kept := records["node-3"]; err != nil || kept != registered {
+			t.Errorf("registered %v: the records are %v, %v", registered, records, err)
+		}
+	}
+}

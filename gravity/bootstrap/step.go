@@ -119,7 +119,7 @@ func (w *work) release(ctx context.Context) (any, error) {
 	if err := removeTokens(ctx, w.client, w.join.Operation); err != nil {
 		return nil, err
 	}
-	// Of a join that was given up nothing stays: the next of this name may be another.
+	// A join that was given up leaves no right to register.
 	_, err = w.client.Resource(kube.Nodes, "").Get(ctx, w.join.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		err = roster.Drop(ctx, w.client, w.join.Name)

@@ -74,7 +74,7 @@ func (c *Container) Prepare(n *node.Node) error {
 	if err := c.WriteMirrors(n); err != nil {
 		return err
 	}
-	return c.writeNetwork(n)
+	return c.WriteNetwork(n)
 }
 
 // files are those of the container, by their paths on the host.
@@ -145,9 +145,9 @@ func (c *Container) registryHosts(n *node.Node) ([]string, error) {
 	return node.ReadHosts(c.paths)
 }
 
-// writeNetwork writes the container's hosts and resolv.conf files in place,
+// WriteNetwork writes the container's hosts and resolv.conf files in place,
 // since they are bound into it one by one.
-func (c *Container) writeNetwork(n *node.Node) error {
+func (c *Container) WriteNetwork(n *node.Node) error {
 	// Whoever looks a name up that has several addresses takes the next if one does
 	// not answer.
 	leaders := []netip.Addr{n.Address}

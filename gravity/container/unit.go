@@ -28,8 +28,8 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecCondition=%[2]s system fit --state-dir=%[1]s
-ExecStartPre=%[2]s system prepare --state-dir=%[1]s
 ExecStartPre=-%[3]s --root %[4]s delete --force %[5]s
+ExecStartPre=%[2]s system prepare --state-dir=%[1]s
 ExecStart=%[3]s --root %[4]s run --bundle %[6]s %[5]s
 ExecStopPost=-%[3]s --root %[4]s delete --force %[5]s
 KillMode=mixed

@@ -49,7 +49,7 @@ func (c cluster) nodeStatus(ctx context.Context) (string, error) {
 	}
 	object, err := client.Resource(kube.Nodes, "").Get(ctx, c.node.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return "", fmt.Errorf("Kubernetes has no Node %s any more: it was deleted by hand; put it back with 'gravity system register' here", c.node.Name)
+		return "", fmt.Errorf("no Node %s is in Kubernetes any more: it was deleted by hand; put it back with 'gravity system register' here", c.node.Name)
 	}
 	if err != nil {
 		return "", unknown{err}

@@ -51,7 +51,12 @@ func (c clock) check(context.Context) (string, error) {
 }
 
 func (c clock) judge(now time.Time) (string, error) {
-	jump := now.Round(0).Sub(c.start.Round(0)) - now.Sub(c.start)
+	return judgeJump(now.Round(0).Sub(c.start.Round(0)), now.Sub(c.start), c.start)
+}
+
+// judgeJump compares how long it was since some time by both clocks.
+func judgeJump(wall, monotonic time.Duration, since time.Time) (string, error) {
+	jump := wall - monotonic
 	if jump.Abs() <= maxJump {
 		return "", nil
 	}
@@ -61,5 +66,5 @@ func (c clock) judge(now time.Time) (string, error) {
 	}
 	return "", warn("the clock has jumped %s %s since %s, or the machine was suspended: certificates that seem to be over, or were made "+
 		"meanwhile, are judged by it; see that it is right ('timedatectl'), and then restart gravity-agent",
-		jump.Abs().Round(time.Second), how, c.start.UTC().Format(time.DateTime))
+		jump.Abs().Round(time.Second), how, since.UTC().Format(time.DateTime))
 }

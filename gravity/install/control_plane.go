@@ -96,7 +96,7 @@ func RemoveKubernetes(ctx context.Context, p paths.Paths, in *container.Containe
 	if err := unmountBelow(p.Kubelet(), p.Containerd()); err != nil {
 		return err
 	}
-	removeNetwork(p)
+	RemoveNetwork(p)
 	removeKubeconfig(p)
 	for _, folder := range []string{p.Kubernetes(), p.Etcd(), p.Kubelet(), p.Containerd()} {
 		if err := empty(folder); err != nil {

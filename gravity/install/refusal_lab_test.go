@@ -32,14 +32,20 @@ var refusals = []refusal{
 	{"host name", `hostname Bad-Name`, "", `hostname node-1`, "the host name \"Bad-Name\" cannot be the name of a node\nhostnamectl", false},
 	{"networks", ``, "--pod-network-cidr=10.100.0.0/16", ``, "overlap", false},
 	{"address", ``, "--advertise-addr=192.0.2.77", ``, "this machine has no address 192.0.2.77", false},
-	{"full disk", `head -c 1M /dev/zero >full/zeros || true`, "--state-dir=$PWD/full/gravity", `rm full/zeros`,
-		"no space left on device\nfree space on the file system of ", false},
+	{
+		"full disk", `head -c 1M /dev/zero >full/zeros || true`, "--state-dir=$PWD/full/gravity", `rm full/zeros`,
+		"no space left on device\nfree space on the file system of ", false,
+	},
 	{"layer", `damage bundle.tar 50000000`, "--bundle=bundle.tar", `damage bundle.tar 50000000`, "sha256\nbundle.tar is damaged", true},
-	{"extracted layer", `damage app/packages/blobs/sha256/$largest 5000`, "--bundle=app", `damage app/packages/blobs/sha256/$largest 5000`,
-		"sha256\n/app is damaged", true},
+	{
+		"extracted layer", `damage app/packages/blobs/sha256/$largest 5000`, "--bundle=app", `damage app/packages/blobs/sha256/$largest 5000`,
+		"sha256\n/app is damaged", true,
+	},
 	{"program", `damage app/gravity 1000`, "--bundle=app", `damage app/gravity 1000`, "gravity\n/app is damaged", true},
-	{"port", `systemd-socket-activate --listen=6443 cat >/dev/null 2>&1 & echo $! >pid; until ss -Hltn | grep -q :6443; do sleep 0.1; done`, "",
-		`kill $(cat pid)`, "check port\n6443", true},
+	{
+		"port", `systemd-socket-activate --listen=6443 cat >/dev/null 2>&1 & echo $! >pid; until ss -Hltn | grep -q :6443; do sleep 0.1; done`, "",
+		`kill $(cat pid)`, "check port\n6443", true,
+	},
 	{"small disk", ``, "--state-dir=$PWD/small/gravity", ``, "check disk-space\nmount a larger disk", true},
 }
 

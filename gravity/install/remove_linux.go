@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -48,11 +47,11 @@ func removeContainer(ctx context.Context, p paths.Paths, tell func(string, ...an
 	if err := unmountBelow(p.Root); err != nil {
 		return err
 	}
-	if names := removeNetwork(p); len(names) > 0 {
+	if names := RemoveNetwork(p); len(names) > 0 {
 		tell("removed the network interfaces %s", strings.Join(names, ", "))
 	}
 	cleanFilters(ctx, p)
-	if err := errors.Join(removeCgroups(ctx), os.RemoveAll(paths.RuncRoot)); err != nil {
+	if err := errors.Join(container.RemoveCgroups(ctx, container.Name, container.PodCgroup), os.RemoveAll(paths.RuncRoot)); err != nil {
 		return err
 	}
 	changed, err := kernel.Local().Restore(p.KernelSettings())
@@ -158,10 +157,10 @@ var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134
 
 func unescape(path string) string { return escapes.Replace(path) }
 
-// removeNetwork removes the interfaces of pods and of the pod network, and the
+// RemoveNetwork removes the interfaces of pods and of the pod network, and the
 // routes to the pods of other nodes. It returns the names of the interfaces of the
 // pod network.
-func removeNetwork(p paths.Paths) (names []string) {
+func RemoveNetwork(p paths.Paths) (names []string) {
 	removeRoutes(p)
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -287,66 +286,4 @@ func emptyTable(text string) bool {
 		}
 	}
 	return true
-}
-
-// removeCgroups ends what still runs in the container's and the pods' cgroups,
-// and removes them from every hierarchy.
-func removeCgroups(ctx context.Context) error {
-	var roots []string
-	for _, pattern := range []string{"/sys/fs/cgroup/%s", "/sys/fs/cgroup/*/%s"} {
-		for _, name := range []string{container.Name, "kubepods"} {
-			found, err := filepath.Glob(fmt.Sprintf(pattern, name))
-			if err != nil {
-				return err
-			}
-			roots = append(roots, found...)
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		var left []string
-		for _, root := range roots {
-			if err := removeCgroup(root); err != nil {
-				left = append(left, root)
-			}
-		}
-		if len(left) == 0 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("cgroups %s still have processes", strings.Join(left, ", "))
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-// removeCgroup kills what is in a cgroup and removes it with those below.
-func removeCgroup(root string) error {
-	var folders []string
-	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			folders = append(folders, path)
-		}
-		return nil // what has gone meanwhile is no matter
-	})
-	for _, folder := range slices.Backward(folders) {
-		if content, readErr := os.ReadFile(filepath.Join(folder, "cgroup.procs")); readErr == nil {
-			for pid := range strings.FieldsSeq(string(content)) {
-				kill(pid)
-			}
-		}
-		if removeErr := os.Remove(folder); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
-			err = errors.Join(err, removeErr)
-		}
-	}
-	return err
-}
-
-func kill(pid string) {
-	var number int
-	if _, err := fmt.Sscan(pid, &number); err == nil && number > 1 {
-		_ = syscall.Kill(number, syscall.SIGKILL) // it may have ended
-	}
 }

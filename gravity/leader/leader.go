@@ -29,13 +29,14 @@ var leases = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: 
 // Elector takes part in the election, by the lease that all masters know. It is
 // not client-go's, which links the clients of all kinds there are.
 type Elector struct {
-	// Open returns a client of the API servers. It is called until it succeeds.
-	Open func() (*kube.Client, error)
+	// Client returns the client of the API servers: there is none while the cluster
+	// is being installed, and another one when certificates were renewed.
+	Client func() (*kube.Client, error)
 	// Identity is the node's name.
 	Identity string
 	// Lead is called when this master becomes the leader. It returns when its
 	// context ends, which is when the master is the leader no more.
-	Lead func(context.Context, *kube.Client)
+	Lead func(context.Context)
 	// Log receives who leads.
 	Log *slog.Logger
 
@@ -63,18 +64,11 @@ func (e *Elector) Run(ctx context.Context) error {
 		e.terms = usual
 	}
 	for ctx.Err() == nil {
-		client, err := e.Open()
-		if err != nil {
+		if held, err := e.attempt(ctx); err != nil || !held {
 			e.pause(ctx)
-			continue // the cluster is being installed
+			continue
 		}
-		for ctx.Err() == nil {
-			if held, err := e.attempt(ctx, client); err != nil || !held {
-				e.pause(ctx)
-				continue
-			}
-			e.lead(ctx, client)
-		}
+		e.lead(ctx)
 	}
 	return nil
 }
@@ -87,17 +81,17 @@ func (e *Elector) pause(ctx context.Context) {
 }
 
 // lead leads while the lease can be renewed.
-func (e *Elector) lead(ctx context.Context, client *kube.Client) {
+func (e *Elector) lead(ctx context.Context) {
 	leading, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		e.Lead(leading, client)
+		e.Lead(leading)
 	}()
 	for renewed := time.Now(); leading.Err() == nil; {
 		e.pause(leading)
 		began := time.Now()
-		held, err := e.attempt(leading, client)
+		held, err := e.attempt(leading)
 		switch {
 		case err == nil && held:
 			renewed = began
@@ -109,13 +103,17 @@ func (e *Elector) lead(ctx context.Context, client *kube.Client) {
 	stop()
 	<-ended
 	if ctx.Err() != nil {
-		e.release(client)
+		e.release()
 	}
 }
 
 // attempt takes the lease if it is free, and renews it if this master has it. It
 // tells whether this master has it then.
-func (e *Elector) attempt(ctx context.Context, client *kube.Client) (bool, error) {
+func (e *Elector) attempt(ctx context.Context) (bool, error) {
+	client, err := e.Client()
+	if err != nil {
+		return false, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, e.terms.renew/2)
 	defer cancel()
 	resource := client.Resource(leases, Namespace)
@@ -171,7 +169,11 @@ func (e *Elector) fill(lease *unstructured.Unstructured, holder string) {
 }
 
 // release lets another master lead at once.
-func (e *Elector) release(client *kube.Client) {
+func (e *Elector) release() {
+	client, err := e.Client()
+	if err != nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), e.terms.renew/2)
 	defer cancel()
 	resource := client.Resource(leases, Namespace)

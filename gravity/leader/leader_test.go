@@ -107,8 +107,8 @@ type ruler struct {
 	most    int
 }
 
-func (r *ruler) lead(name string) func(context.Context, *kube.Client) {
-	return func(ctx context.Context, _ *kube.Client) {
+func (r *ruler) lead(name string) func(context.Context) {
+	return func(ctx context.Context) {
 		r.mu.Lock()
 		r.leading = append(r.leading, name)
 		r.most = max(r.most, len(r.leading))
@@ -151,7 +151,7 @@ func TestElection(t *testing.T) {
 		attempts := 0
 		e := &Elector{
 			Identity: name, Lead: r.lead(name), Log: slog.New(slog.DiscardHandler),
-			Open: func() (*kube.Client, error) {
+			Client: func() (*kube.Client, error) {
 				if attempts++; attempts < 3 {
 					return nil, errors.New("the cluster is being installed")
 				}
@@ -196,7 +196,9 @@ func TestFollower(t *testing.T) {
 	masters := []netip.Addr{netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.1")}
 	var mu sync.Mutex
 	down := map[string]bool{}
+	client := a.client(t, server, "node-1")
 	f := Follower{
+		Client:  func() (*kube.Client, error) { return client, nil },
 		Masters: func() ([]netip.Addr, error) { return masters, nil },
 		Check: func(_ context.Context, address string) error {
 			mu.Lock()
@@ -221,7 +223,7 @@ func TestFollower(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { f.Run(ctx, a.client(t, server, "node-1")) })
+	running.Go(func() { f.Run(ctx) })
 	for _, step := range []struct {
 		down []string
 		want string

@@ -66,6 +66,8 @@ func publish(ctx context.Context, client *kube.Client, masters []netip.Addr) err
 
 // Follower keeps the addresses of the service at masters that serve.
 type Follower struct {
+	// Client returns the client of the API servers.
+	Client func() (*kube.Client, error)
 	// Masters lists all masters; Check tells whether one serves.
 	Masters func() ([]netip.Addr, error)
 	Check   func(ctx context.Context, address string) error
@@ -83,14 +85,14 @@ const (
 )
 
 // Run follows the masters until the context ends.
-func (f *Follower) Run(ctx context.Context, client *kube.Client) {
+func (f *Follower) Run(ctx context.Context) {
 	var published []netip.Addr
 	var at time.Time
 	for ctx.Err() == nil {
 		serving, err := f.serving(ctx)
 		// If none serves, what was true before helps more than nothing.
 		if err == nil && len(serving) > 0 && (!slices.Equal(serving, published) || time.Since(at) > repeatInterval) {
-			if err = Service(ctx, client, serving); err == nil {
+			if err = f.publish(ctx, serving); err == nil {
 				published, at = serving, time.Now()
 			}
 		}
@@ -102,6 +104,14 @@ func (f *Follower) Run(ctx context.Context, client *kube.Client) {
 		case <-time.After(checkInterval):
 		}
 	}
+}
+
+func (f *Follower) publish(ctx context.Context, masters []netip.Addr) error {
+	client, err := f.Client()
+	if err != nil {
+		return err
+	}
+	return Service(ctx, client, masters)
 }
 
 // serving lists the masters that serve, sorted.

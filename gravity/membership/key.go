@@ -4,17 +4,16 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
 // DeriveKey makes the cluster's key from the key of gravity's authority, which
-// every master has: a PEM file.
-func DeriveKey(authorityKey string) ([]byte, error) {
+// every master has: a PEM file. In each epoch, which begins when a node is removed,
+// it is another.
+func DeriveKey(authorityKey, epoch string) ([]byte, error) {
 	content, err := os.ReadFile(authorityKey)
 	if err != nil {
 		return nil, err
@@ -23,20 +22,17 @@ func DeriveKey(authorityKey string) ([]byte, error) {
 	if block == nil {
 		return nil, fmt.Errorf("%s has no key", authorityKey)
 	}
-	return hkdf.Key(sha256.New, block.Bytes, nil, "gravity membership", KeySize)
+	return hkdf.Key(sha256.New, block.Bytes, []byte(epoch), "gravity membership", KeySize)
 }
 
-// EnsureKey reads a key from a file or, if it is not there, asks for it and keeps
-// it there.
+// EnsureKey asks for a key and keeps it in a file. If nobody answers, the one in the
+// file is it: there may have been none since.
 func EnsureKey(file string, ask func() ([]byte, error)) ([]byte, error) {
-	key, err := os.ReadFile(file)
-	if err == nil && len(key) == KeySize {
-		return key, nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if key, err = ask(); err != nil {
+	key, err := ask()
+	if err != nil {
+		if known, readErr := os.ReadFile(file); readErr == nil && len(known) == KeySize {
+			return known, nil
+		}
 		return nil, err
 	}
 	if len(key) != KeySize {

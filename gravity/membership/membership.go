@@ -53,6 +53,7 @@ type Options struct {
 	port     int    // instead of Port, in tests
 	bind     string // instead of all addresses, in tests
 	interval time.Duration
+	spread   time.Duration // instead of spreadTime, in tests
 }
 
 // Logger is where membership tells what happens; *slog.Logger is one.
@@ -85,10 +86,16 @@ type Membership struct {
 
 	mu   sync.Mutex
 	serf *serf.Serf
+	keys *memberlist.Keyring
 }
 
 // New returns a membership that does not run yet.
-func New(options Options) *Membership { return &Membership{options: options} }
+func New(options Options) *Membership {
+	if options.spread == 0 {
+		options.spread = spreadTime
+	}
+	return &Membership{options: options}
+}
 
 const (
 	// joinInterval is how often a member that sees nobody looks for others.
@@ -113,8 +120,8 @@ func (m *Membership) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("membership: %w", err)
 	}
-	m.set(running)
-	defer m.set(nil)
+	m.set(running, config.MemberlistConfig.Keyring)
+	defer m.set(nil, nil)
 	for {
 		if alone(running) {
 			m.join(running)
@@ -127,10 +134,17 @@ func (m *Membership) Run(ctx context.Context) error {
 	}
 }
 
-func (m *Membership) set(running *serf.Serf) {
+func (m *Membership) set(running *serf.Serf, keys *memberlist.Keyring) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.serf = running
+	m.serf, m.keys = running, keys
+}
+
+// ring has the keys in use, nil if the membership does not run.
+func (m *Membership) ring() *memberlist.Keyring {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keys
 }
 
 // leave ends, and tells the others, unless the member comes back at once.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -87,10 +88,8 @@ func (n *Node) CheckIdentity(p paths.Paths, m Machine) error {
 			"remove what is left with 'gravity leave --force', then it can join again",
 			n.Cluster, dismissal.Reason, dismissal.Time.UTC().Format(time.DateTime))
 	}
-	for _, address := range m.Addresses {
-		if address == n.Address {
-			return nil
-		}
+	if slices.Contains(m.Addresses, n.Address) {
+		return nil
 	}
 	return fmt.Errorf("this machine does not have the address %s any more, by which the cluster knows node %s; give it back, "+
 		"or remove the node with 'gravity remove %s --force' on a master and 'gravity leave --force' here, and join again",

@@ -22,6 +22,20 @@ func (r Removals) Void(name string, issued time.Time) bool {
 	return found && !at.Before(issued)
 }
 
+// Epoch is another one after each removal.
+func (r Removals) Epoch() string {
+	var last time.Time
+	for _, at := range r {
+		if at.After(last) {
+			last = at
+		}
+	}
+	if last.IsZero() {
+		return ""
+	}
+	return last.UTC().Format(time.RFC3339)
+}
+
 // ReadRemovals reads what this node knows of removals; without a file that is
 // nothing.
 func ReadRemovals(p paths.Paths) (Removals, error) {

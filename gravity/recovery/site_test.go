@@ -21,9 +21,11 @@ import (
 )
 
 const (
-	// allVariable asks for all cases instead of a sample, seedVariable repeats one.
+	// allVariable asks for all cases instead of a sample, seedVariable repeats a sample.
 	allVariable  = "GRAVITY_TEST_ALL"
 	seedVariable = "GRAVITY_TEST_SEED"
+	// partsVariable names the parts of the test to run, separated by commas.
+	partsVariable = "GRAVITY_TEST_PARTS"
 	// joinToken is the cluster's.
 	joinToken = "a-token-for-tests"
 	// patience bounds what has to come by itself, on a slow machine.

@@ -120,8 +120,8 @@ func (p *pieces) Read(buffer []byte) (int, error) {
 	return n, nil
 }
 
-func (s *Server) membershipKey(context.Context, *nothing) (*secret, error) {
-	key, err := s.host.MembershipKey()
+func (s *Server) membershipKey(_ context.Context, request *keyRequest) (*secret, error) {
+	key, err := s.host.MembershipKey(request.Epoch)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}

@@ -135,10 +135,10 @@ func (e notMember) Error() string { return string(e) }
 
 func (notMember) Is(target error) bool { return target == ErrNotMember }
 
-// MembershipKey asks a master for the key of the gossip between agents.
-func (c *Client) MembershipKey(ctx context.Context) ([]byte, error) {
+// MembershipKey asks a master for the key of the gossip between agents in an epoch.
+func (c *Client) MembershipKey(ctx context.Context, epoch string) ([]byte, error) {
 	answer := new(secret)
-	err := c.invoke(ctx, askTimeout, keyMethod, &nothing{}, answer)
+	err := c.invoke(ctx, askTimeout, keyMethod, &keyRequest{epoch}, answer)
 	return answer.Data, err
 }
 

@@ -152,6 +152,11 @@ type part struct {
 	Data   []byte `json:"data,omitempty"`
 }
 
+// keyRequest asks for the key of an epoch.
+type keyRequest struct {
+	Epoch string `json:"epoch,omitempty"`
+}
+
 type nothing struct{}
 
 // secret is never logged.

@@ -80,7 +80,7 @@ func (h *host) Info() Info                                            { return h
 func (h *host) Depart(_ context.Context, d Departure) (string, error) { return h.depart(d) }
 func (h *host) Wipe(context.Context) error                            { return nil }
 func (h *host) Withdraw(context.Context) error                        { return nil }
-func (h *host) MembershipKey() ([]byte, error)                        { return []byte("key"), nil }
+func (h *host) MembershipKey(epoch string) ([]byte, error)            { return []byte("key" + epoch), nil }
 func (h *host) Restart()                                              { h.restarts.Add(1) }
 
 func (h *host) Deploy(_ context.Context, program Program) error {
@@ -500,7 +500,7 @@ func TestDepart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if key, err := client.MembershipKey(t.Context()); err != nil || string(key) != "key" {
+		if key, err := client.MembershipKey(t.Context(), "1"); err != nil || string(key) != "key1" {
 			t.Errorf("%s gets the key %q, %v", test.caller, key, err)
 		}
 		if err := client.Wipe(t.Context()); (err == nil) != strings.HasPrefix(test.caller, "master") {

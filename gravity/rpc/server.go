@@ -31,9 +31,9 @@ type Host interface {
 	Local(server operation.Server) bool
 	// Info tells of the node and of the program; Calls is filled in.
 	Info() Info
-	// MembershipKey is the key of the gossip between agents, which nodes ask
-	// masters for.
-	MembershipKey() ([]byte, error)
+	// MembershipKey is the key of the gossip between agents in an epoch, which nodes
+	// ask masters for.
+	MembershipKey(epoch string) ([]byte, error)
 	// Depart removes a node from the cluster, on a master, and returns the
 	// operation; it does not wait for its end.
 	Depart(ctx context.Context, request Departure) (operationID string, err error)

@@ -15,7 +15,7 @@ type service interface {
 	shutdown(ctx context.Context, request *nothing) (*nothing, error)
 	depart(ctx context.Context, request *Departure) (*Departing, error)
 	wipe(ctx context.Context, request *nothing) (*nothing, error)
-	membershipKey(ctx context.Context, request *nothing) (*secret, error)
+	membershipKey(ctx context.Context, request *keyRequest) (*secret, error)
 }
 
 const serviceName = "gravity.agent.v1.Agent"

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
@@ -59,7 +60,7 @@ func active(ctx context.Context) bool {
 const registerTimeout = 2 * time.Minute
 
 // Register lets the kubelet of this node register it again, after its Node was
-// deleted by hand.
+// deleted by hand. The master container starts anew.
 func Register(ctx context.Context, p paths.Paths, n *node.Node) error {
 	client, err := kube.OpenKubelet(p.KubernetesFile("kubelet.conf"), p.Kubelet())
 	if err != nil {
@@ -72,11 +73,16 @@ func Register(ctx context.Context, p paths.Paths, n *node.Node) error {
 	if there(ctx) == nil {
 		return fmt.Errorf("node %s is registered", n.Name)
 	}
+	in := container.New(p)
+	// Its pods are gone with its Node, and the new one gets another network of pods.
+	if err := in.Stop(ctx); err != nil {
+		return err
+	}
+	install.RemoveNetwork(p)
 	if err := kubeadm.SetRegister(p, true); err != nil {
 		return err
 	}
-	in := container.New(p)
-	_, err = in.Exec(ctx, container.Command{Args: []string{"systemctl", "restart", "kubelet"}})
+	err = in.Start(ctx)
 	if err == nil {
 		err = kube.Wait(ctx, registerTimeout, "node "+n.Name, there)
 	}

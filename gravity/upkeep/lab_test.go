@@ -231,7 +231,8 @@ func (s *site) deleted(ctx context.Context) {
 	s.equal(ctx, 1, "kubectl get nodes -o name", "node/node-1\nnode/node-2")
 	s.until(ctx, 3, "gravity status 2>&1 | grep 'gravity system register'")
 	s.must(ctx, 3, "gravity system register")
-	s.until(ctx, 1, "kubectl wait --for=condition=Ready node/node-3 --timeout=5s && kubectl get node node-3 -l node-role.kubernetes.io/node=true -o name | grep .")
+	s.must(ctx, 3, "grep -x 'registerNode: false' /var/lib/gravity/kubelet/config.yaml")
+	s.until(ctx, 1, "kubectl wait --for=condition=Ready node/node-3 --timeout=5s && kubectl get nodes -l node-role.kubernetes.io/node=true -o name | grep -x node/node-3")
 }
 
 // renamed gives a machine another name: its node works on, and says so.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -224,7 +225,7 @@ func restart(ctx context.Context, in executor, component string) error {
 	}
 	for id := range strings.FieldsSeq(text) {
 		// Containers that have ended have no task.
-		_, err := in.Exec(ctx, container.Command{Args: append(ctr[:len(ctr):len(ctr)], "tasks", "kill", "--signal=SIGTERM", id)})
+		_, err := in.Exec(ctx, container.Command{Args: append(slices.Clip(ctr), "tasks", "kill", "--signal=SIGTERM", id)})
 		if failed, ok := errors.AsType[*container.CommandError](err); err != nil && (!ok || !strings.Contains(failed.Tail, "not found")) {
 			return fmt.Errorf("restart %s: %w", component, err)
 		}

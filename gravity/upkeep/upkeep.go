@@ -19,7 +19,7 @@ func every(ctx context.Context, interval time.Duration, log *slog.Logger, what s
 	for {
 		err := do(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end is no failure
 		}
 		text := ""
 		if err != nil {
@@ -27,9 +27,9 @@ func every(ctx context.Context, interval time.Duration, log *slog.Logger, what s
 		}
 		switch {
 		case text != "" && text != last:
-			log.Warn("cannot "+what, "error", err)
+			log.Warn("the agent cannot do its work, and goes on trying", "work", what, "error", err)
 		case text == "" && last != "":
-			log.Info("can " + what + " again")
+			log.Info("the agent can do its work again", "work", what)
 		}
 		last = text
 		select {
