@@ -38,6 +38,9 @@ type Contents struct {
 	SBOM *v1.Descriptor
 	// Gravity is the program; nil if and only if there is no runtime.
 	Gravity *v1.Descriptor
+	// Bases are bundles that the site has: what layers they have is left out. They
+	// must stay open.
+	Bases []*Bundle
 	// Source has all blobs, and the program by its digest.
 	Source BlobSource
 }
@@ -70,6 +73,11 @@ func (c *Contents) check() error {
 		}
 		if image.Sparse() && (len(image.Present) == 0 || !image.Descriptor.MediaType.IsIndex()) {
 			return fmt.Errorf("image %s is marked as sparse, but is no index or has no manifests", image.Reference)
+		}
+	}
+	for _, base := range c.Bases {
+		if base.index.Platform.String() != c.Platform.String() {
+			return fmt.Errorf("base %s %s is for %s, not for %s", base.index.Name, base.index.Version, base.index.Platform, c.Platform)
 		}
 	}
 	for _, listed := range c.Runtimes {
@@ -135,6 +143,15 @@ func (c *Contents) draw(ctx context.Context) (*draft, error) {
 	var err error
 	if d.graph, err = walk(ctx, d.source, d.index.roots(), nil); err != nil {
 		return nil, err
+	}
+	if len(c.Bases) > 0 {
+		document, err := c.leaveOut(ctx, d.graph, d.source)
+		if err == nil && document != nil {
+			err = document.add(ctx, &d.index, made, d.source, &d.graph)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	if d.small, err = c.smallEntries(&d.index, d.graph); err != nil {
 		return nil, err
@@ -239,7 +256,9 @@ func (c *Contents) smallEntries(index *Index, blobs graph) (map[string][]byte, e
 func (x *Index) database(blobs graph) database.Contents {
 	contents := database.Contents{Blobs: make(map[v1.Hash]int64, len(blobs.nodes))}
 	for digest, node := range blobs.nodes {
-		contents.Blobs[digest] = node.size
+		if !node.absent {
+			contents.Blobs[digest] = node.size
+		}
 	}
 	add := func(listed database.Package, descriptor v1.Descriptor) {
 		listed.Digest, listed.Size = descriptor.Digest, blobs.sizes[len(contents.Packages)]
@@ -259,7 +278,7 @@ func (x *Index) database(blobs graph) database.Contents {
 			// The label of the original, by which upgrades find their steps.
 			named.Labels = map[string]string{"intermediate-upgrade": listed.Version}
 		}
-		add(named, listed.Descriptor)
+		add(named, listed.Stored())
 	}
 	if x.SBOM != nil {
 		add(database.Package{Name: reference("sbom", x.Name, x.Version), Type: runtime.RoleSBOM}, *x.SBOM)

@@ -80,8 +80,22 @@ type Runtime struct {
 	// Embedded tells a step of upgrades from the target, of which a bundle has
 	// one.
 	Embedded bool
-	// Descriptor is that of the runtime's artifact index.
+	// Descriptor is that of the runtime's artifact index. What it lists can be
+	// opened, whether it is in the bundle or restored.
 	Descriptor v1.Descriptor
+	// Packed is the artifact by which the bundle has the runtime, if that is not
+	// its index: see Pack. Original is then the digest of the index before.
+	Packed   *v1.Descriptor
+	Original v1.Hash
+}
+
+// Stored is the descriptor of what the bundle has: its index, or the artifact of
+// a packed runtime.
+func (r Runtime) Stored() v1.Descriptor {
+	if r.Packed != nil {
+		return *r.Packed
+	}
+	return r.Descriptor
 }
 
 // Entry describes an entry of a bundle other than a blob.
@@ -112,6 +126,9 @@ type Index struct {
 	Runtimes []Runtime
 	// SBOM is the descriptor of the artifact with the bill of materials, or nil.
 	SBOM *v1.Descriptor
+	// Bases is the descriptor of the artifact that lists what the bundle lacks, or
+	// nil if it is complete.
+	Bases *v1.Descriptor
 	// Entries are all others but index.json, blobs.txt and the signature, by
 	// name.
 	Entries map[string]Entry
@@ -152,10 +169,16 @@ func (x *Index) encode() ([]byte, error) {
 		if listed.Embedded {
 			more[AnnotationEmbedded] = "true"
 		}
-		manifests = append(manifests, describe(listed.Descriptor, RoleRuntime, runtime.Reference(listed.Version), more))
+		if listed.Packed != nil {
+			more[AnnotationIndex], more[AnnotationOriginal] = placeOf(listed.Descriptor), listed.Original.String()
+		}
+		manifests = append(manifests, describe(listed.Stored(), RoleRuntime, runtime.Reference(listed.Version), more))
 	}
 	if x.SBOM != nil {
 		manifests = append(manifests, describe(*x.SBOM, runtime.RoleSBOM, reference("sbom", x.Name, x.Version), nil))
+	}
+	if x.Bases != nil {
+		manifests = append(manifests, describe(*x.Bases, RoleBases, reference("bases", x.Name, x.Version), nil))
 	}
 	content, err := json.MarshalIndent(v1.IndexManifest{
 		SchemaVersion: 2, MediaType: types.OCIImageIndex, ArtifactType: ArtifactType,
@@ -271,26 +294,50 @@ func (x *Index) add(name string, descriptor v1.Descriptor) error {
 		}
 		x.Images = append(x.Images, Image{Reference: name, Descriptor: descriptor, Present: present})
 	case RoleRuntime:
-		listed := Runtime{
-			Version:    descriptor.Annotations[runtime.AnnotationVersion],
-			Embedded:   descriptor.Annotations[AnnotationEmbedded] == "true",
-			Descriptor: descriptor,
-		}
-		if name != runtime.Reference(listed.Version) {
-			return fmt.Errorf("is not runtime %q", listed.Version)
-		}
-		if !listed.Embedded && len(x.Runtimes) > 0 {
-			return errors.New("the target runtime is listed twice, or behind an embedded one")
-		}
-		x.Runtimes = append(x.Runtimes, listed)
+		return x.addRuntime(name, descriptor)
 	case runtime.RoleSBOM:
 		if x.SBOM != nil {
 			return errors.New("the bill of materials is listed twice")
 		}
 		x.SBOM = &descriptor
+	case RoleBases:
+		if x.Bases != nil {
+			return errors.New("the bases are listed twice")
+		}
+		x.Bases = &descriptor
 	default:
 		return fmt.Errorf("role %q is unknown", role)
 	}
+	return nil
+}
+
+func (x *Index) addRuntime(name string, descriptor v1.Descriptor) error {
+	listed := Runtime{
+		Version:    descriptor.Annotations[runtime.AnnotationVersion],
+		Embedded:   descriptor.Annotations[AnnotationEmbedded] == "true",
+		Descriptor: descriptor,
+	}
+	if name != runtime.Reference(listed.Version) {
+		return fmt.Errorf("is not runtime %q", listed.Version)
+	}
+	if !listed.Embedded && len(x.Runtimes) > 0 {
+		return errors.New("the target runtime is listed twice, or behind an embedded one")
+	}
+	if place, ok := descriptor.Annotations[AnnotationIndex]; ok {
+		if !descriptor.MediaType.IsImage() || descriptor.ArtifactType != PackedArtifactType {
+			return errors.New("has the marks of a packed runtime, and is none")
+		}
+		listed.Packed = &descriptor
+		var err error
+		if listed.Descriptor, err = parsePlace(place); err != nil {
+			return fmt.Errorf("its index: %w", err)
+		}
+		listed.Descriptor.MediaType, listed.Descriptor.ArtifactType = types.OCIImageIndex, runtime.ArtifactType
+		if listed.Original, err = parseHash(descriptor.Annotations[AnnotationOriginal]); err != nil {
+			return fmt.Errorf("its original: %w", err)
+		}
+	}
+	x.Runtimes = append(x.Runtimes, listed)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -26,6 +27,11 @@ type Bundle struct {
 	// rawIndex is index.json, rawTable blobs.txt.
 	rawIndex, rawTable []byte
 	signatures         signature.Set
+	// deltas reads, once, which layers are stored as deltas.
+	deltas func() (deltas, error)
+	// bases reads, once, what the bundle lacks; source has it, or is nil.
+	bases  func() (*bases, error)
+	source BlobSource
 }
 
 // store is where the entries of a bundle lie.
@@ -98,6 +104,8 @@ func OpenReaderAt(reader io.ReaderAt, size int64) (*Bundle, error) {
 // load reads what a bundle needs to answer. It closes the store on an error.
 func load(store store) (*Bundle, error) {
 	bundle := &Bundle{store: store}
+	bundle.deltas = sync.OnceValues(bundle.readDeltas)
+	bundle.bases = sync.OnceValues(bundle.readBases)
 	if err := bundle.load(); err != nil {
 		return nil, errors.Join(err, store.close())
 	}
@@ -252,16 +260,6 @@ func (b *Bundle) Blob(digest v1.Hash) (*Blob, error) {
 		return nil, fmt.Errorf("bundle: blob %s: has %d bytes instead of %d", digest, blob.Size(), size)
 	}
 	return blob, nil
-}
-
-// Open opens a blob, so that a bundle is a BlobSource. Reading it to the end
-// fails if it is not what its digest says.
-func (b *Bundle) Open(_ context.Context, digest v1.Hash) (io.ReadCloser, error) {
-	blob, err := b.Blob(digest)
-	if err != nil {
-		return nil, err
-	}
-	return verified{newChecked(blob, "blob "+digest.String(), digest)}, nil
 }
 
 // ReadManifest reads and checks a blob of a few megabytes at most: a manifest,

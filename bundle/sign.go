@@ -113,7 +113,7 @@ func Restore(ctx context.Context, index, signatures []byte, source BlobSource) (
 		if name == NameGravity {
 			continue
 		}
-		if d.small[name], err = readUpTo(ctx, source, entry.Digest, entry.Size, maxEntrySize); err != nil {
+		if d.small[name], err = readLimited(ctx, source, entry.Digest, entry.Size, maxEntrySize); err != nil {
 			return nil, fmt.Errorf("entry %s: %w", name, err)
 		}
 	}

@@ -50,6 +50,14 @@ type Report struct {
 	// Entries, Blobs and Bytes count what was read.
 	Entries, Blobs int
 	Bytes          int64
+	// Restored is how many bytes deltas gave.
+	Restored int64
+	// Lacking is how many blobs are in bases, of LackingBytes; Unchecked tells that
+	// bases were not at hand, so that those were not checked, nor what is made of
+	// them.
+	Lacking      int
+	LackingBytes int64
+	Unchecked    bool
 	// Problems are sorted by entry; none means that the bundle is complete and
 	// nothing in it has changed since it was written.
 	Problems []Problem
@@ -143,7 +151,7 @@ func (v *verification) run(ctx context.Context, options Options) error {
 	if known {
 		v.compareBlobs()
 	}
-	return nil
+	return v.restoreAll(ctx)
 }
 
 // findBlobs walks from index.json to all blobs. It tells whether it knows them
@@ -160,6 +168,7 @@ func (v *verification) findBlobs(ctx context.Context) (known bool, damaged []Pro
 		return false, damaged, nil
 	}
 	v.graph = found
+	v.markLacking(damaged)
 	return len(damaged) == 0, damaged, nil
 }
 
@@ -242,14 +251,14 @@ func (v *verification) compareBlobs() {
 	for hex := range found {
 		digest := v1.Hash{Algorithm: "sha256", Hex: hex}
 		switch {
-		case v.graph.nodes[digest] == nil:
+		case v.graph.nodes[digest] == nil || v.graph.nodes[digest].absent:
 			v.add(blobName(hex), errors.New("nothing in the bundle needs it"))
 		case v.graph.nodes[digest].size != found[hex]:
 			v.add(blobName(hex), fmt.Errorf("has %d bytes instead of %d", found[hex], v.graph.nodes[digest].size))
 		}
 	}
 	for digest := range v.graph.nodes {
-		if _, ok := found[digest.Hex]; !ok {
+		if _, ok := found[digest.Hex]; !ok && !v.graph.nodes[digest].absent {
 			v.add(blobName(digest.Hex), errors.New("is missing"))
 		}
 	}

@@ -28,10 +28,13 @@ func (x *Index) roots() []root {
 		roots = append(roots, root{owner: "image " + image.Reference, descriptor: image.Descriptor, present: image.Present})
 	}
 	for _, listed := range x.Runtimes {
-		roots = append(roots, root{owner: "runtime " + listed.Version, descriptor: listed.Descriptor})
+		roots = append(roots, root{owner: "runtime " + listed.Version, descriptor: listed.Stored()})
 	}
 	if x.SBOM != nil {
 		roots = append(roots, root{owner: "bill of materials", descriptor: *x.SBOM})
+	}
+	if x.Bases != nil {
+		roots = append(roots, root{owner: RoleBases, descriptor: *x.Bases})
 	}
 	return roots
 }
@@ -42,6 +45,8 @@ type node struct {
 	// small tells manifests, indexes and configurations, which lie before the
 	// layers.
 	small bool
+	// absent tells what only a base has.
+	absent bool
 	// owner is the first root that needs it.
 	owner string
 }
@@ -73,6 +78,11 @@ type manifest struct {
 // isManifest tells whether a descriptor's target has descriptors itself.
 func isManifest(descriptor v1.Descriptor) bool {
 	return descriptor.MediaType.IsImage() || descriptor.MediaType.IsIndex()
+}
+
+// isSmall tells blobs that are read to understand a bundle.
+func isSmall(descriptor v1.Descriptor) bool {
+	return isManifest(descriptor) || descriptor.MediaType == PackedMediaType || descriptor.MediaType == BasesMediaType
 }
 
 // walk finds the blobs below roots. Manifests are read from the source and
@@ -117,7 +127,7 @@ func (v *visit) descend(ctx context.Context, descriptor v1.Descriptor, present [
 	if depth > maxDepth {
 		return fmt.Errorf("blob %s: indexes lie more than %d deep", descriptor.Digest, maxDepth)
 	}
-	if err := v.add(descriptor, isManifest(descriptor)); err != nil {
+	if err := v.add(descriptor, isSmall(descriptor)); err != nil {
 		return err
 	}
 	v.size += descriptor.Size
@@ -219,12 +229,12 @@ func (v *visit) read(ctx context.Context, descriptor v1.Descriptor) (*manifest, 
 
 // readBlob reads a blob that must be small, and checks its digest.
 func readBlob(ctx context.Context, source BlobSource, digest v1.Hash, size int64) ([]byte, error) {
-	return readUpTo(ctx, source, digest, size, MaxManifestSize)
+	return readLimited(ctx, source, digest, size, MaxManifestSize)
 }
 
-// readUpTo reads a blob that must not be larger than a limit, and checks its
+// readLimited reads a blob that has no more bytes than a limit, and checks its
 // digest.
-func readUpTo(ctx context.Context, source BlobSource, digest v1.Hash, size, limit int64) ([]byte, error) {
+func readLimited(ctx context.Context, source BlobSource, digest v1.Hash, size, limit int64) ([]byte, error) {
 	if size > limit {
 		return nil, fmt.Errorf("%d bytes, at most %d", size, limit)
 	}
@@ -251,6 +261,9 @@ func readUpTo(ctx context.Context, source BlobSource, digest v1.Hash, size, limi
 func (g graph) order() []tableRow {
 	rows := make([]tableRow, 0, len(g.nodes))
 	for digest, node := range g.nodes {
+		if node.absent {
+			continue
+		}
 		rows = append(rows, tableRow{hex: digest.Hex, size: node.size})
 	}
 	slices.SortFunc(rows, func(a, b tableRow) int {

@@ -116,6 +116,9 @@ func (s *checkSubject) readBundle(trusted *trusted, path string) ([]byte, error)
 		return nil, err
 	}
 	defer opened.Close()
+	if err := opened.Complete(); err != nil {
+		return nil, err
+	}
 	s.size = opened.Size()
 	s.architecture = opened.Index().Platform.Architecture
 	return opened.Manifest()

@@ -222,6 +222,9 @@ func (i *installation) create(command *cobra.Command) (*operation.Plan, error) {
 		return nil, cli.WithHint(err, "name the bundle, or the folder that it was extracted to, with --bundle")
 	}
 	defer b.Close()
+	if err := b.Complete(); err != nil {
+		return nil, err
+	}
 	m, err := install.ReadManifest(b)
 	if err != nil {
 		return nil, err

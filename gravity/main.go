@@ -22,7 +22,7 @@ func newCommand() *cobra.Command {
 	g := addGlobals(root)
 	root.AddCommand(newInstallCommand(g), newJoinCommand(g), newTokenCommand(g), newExecCommand(g), newShellCommand(g), newEnterCommand(g))
 	root.AddCommand(newSystemCommand(g), newAgentCommand(g), newLeaveCommand(g), newRemoveCommand(g))
-	root.AddCommand(newStatusCommand(g), newCheckCommand(g))
+	root.AddCommand(newStatusCommand(g), newCheckCommand(g), newKubeconfigCommand(g))
 	root.AddCommand(newPlanCommand(g), newPlanResumeCommand(g), newRollbackCommand(g))
 	root.AddCommand(cli.NewVersionCommand("gravity"))
 	return root

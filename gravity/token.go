@@ -106,7 +106,8 @@ func newTokenListCommand(g *globals) *cobra.Command {
 }
 
 func newTokenRemoveCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var format cli.Format
+	command := &cobra.Command{
 		Use:   "rm ID",
 		Short: "Make a token worthless; nodes that have joined by it stay",
 		Args:  cobra.ExactArgs(1),
@@ -122,4 +123,6 @@ func newTokenRemoveCommand(g *globals) *cobra.Command {
 			return err
 		},
 	}
+	cli.AddOutputFlag(command, &format)
+	return command
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -13,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/gravity-platform/terraform-provider-gravity/datasources"
+	"github.com/gravity-platform/terraform-provider-gravity/ephemerals"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/access"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
 	"github.com/gravity-platform/terraform-provider-gravity/resources/cluster"
@@ -23,8 +25,9 @@ import (
 const Address = "registry.terraform.io/gravity-platform/gravity"
 
 var (
-	_ provider.Provider                   = (*gravityProvider)(nil)
-	_ provider.ProviderWithValidateConfig = (*gravityProvider)(nil)
+	_ provider.Provider                       = (*gravityProvider)(nil)
+	_ provider.ProviderWithValidateConfig     = (*gravityProvider)(nil)
+	_ provider.ProviderWithEphemeralResources = (*gravityProvider)(nil)
 )
 
 // gravityProvider is one per process. Connections outlive a configuration, since
@@ -91,5 +94,9 @@ func (p *gravityProvider) Resources(context.Context) []func() resource.Resource 
 }
 
 func (p *gravityProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{datasources.NewBundle}
+	return []func() datasource.DataSource{datasources.NewBundle, datasources.NewCluster}
+}
+
+func (p *gravityProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{ephemerals.NewJoinToken, ephemerals.NewKubeconfig}
 }

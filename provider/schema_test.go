@@ -26,6 +26,7 @@ func TestSchema(t *testing.T) {
 	schemas := map[string]*tfprotov6.Schema{"provider": response.Provider}
 	maps.Copy(schemas, response.DataSourceSchemas)
 	maps.Copy(schemas, response.ResourceSchemas)
+	maps.Copy(schemas, response.EphemeralResourceSchemas)
 	for name, schema := range schemas {
 		if schema.Block.Description == "" {
 			t.Errorf("%s has no description", name)

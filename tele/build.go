@@ -25,6 +25,7 @@ type buildFlags struct {
 
 	output, gravity, stateDir string
 	mirrors, imagesFrom       []string
+	bases                     []string
 	parallel                  int
 	allPlatforms              bool
 	overwrite, quiet, dryRun  bool
@@ -49,6 +50,7 @@ share; what was interrupted is continued. The same application gives the same
 bytes. The file appears under its name only when it is complete.`,
 		Example: `  tele build ./shop -o shop.tar
   tele build shop/app.yaml --version=1.2.3 --set-image=registry.example.com/shop:1.2.3
+  tele build ./shop --upgrade-via=1.36.3
   tele build ./shop --dry-run`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -67,6 +69,10 @@ bytes. The file appears under its name only when it is complete.`,
 		"or docker-daemon:[SOCKET]; repeatable")
 	set.StringVar(&flags.gravity, "gravity", "", "the `FILE` of the program gravity (default beside tele)")
 	set.StringVar(&flags.stateDir, "state-dir", "", "the `FOLDER` of the cache, which several builds may share")
+	set.StringArrayVar(&flags.upgradeVia, "upgrade-via", nil, "embed this LTS `VERSION` of Kubernetes, so that clusters of older ones can be\n"+
+		"upgraded directly; repeatable, each adds up to 30 MB")
+	set.StringArrayVar(&flags.bases, "base", nil, "leave out what this `BUNDLE` has, which the site has already; repeatable.\n"+
+		"Only where the base is can such a bundle be used")
 	set.BoolVar(&flags.packages, "sbom-packages", false, "list the distributions' packages inside images in the bill of materials,\n"+
 		"for which all layers are read once")
 	set.BoolVarP(&flags.quiet, "quiet", "q", false, "print only the digest of the bundle")
@@ -111,7 +117,7 @@ func runBuild(command *cobra.Command, flags *buildFlags, args []string) error {
 // options are what the flags say about the build.
 func (f *buildFlags) options() (build.Options, error) {
 	options := build.Options{
-		Output: f.output, Overwrite: f.overwrite, Gravity: f.gravity, StateDir: f.stateDir,
+		Output: f.output, Overwrite: f.overwrite, Bases: f.bases, Gravity: f.gravity, StateDir: f.stateDir,
 		Packages: f.packages,
 		Pull:     pull.Options{Parallel: f.parallel, AllPlatforms: f.allPlatforms, Insecure: f.insecure},
 	}

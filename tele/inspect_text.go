@@ -41,6 +41,10 @@ func printApplication(table io.Writer, b *report.Bundle) {
 	field("Platform", b.Platform)
 	field("Kubernetes", kubernetes(b.Runtimes))
 	field("Size", fmt.Sprintf("%s in %s", formatSize(b.Size), count(b.Blobs.Count, "blob")))
+	for _, base := range b.Bases {
+		field("Needs", fmt.Sprintf("%s of the bundle %s %s (%s), %s", count(base.Blobs.Count, "blob"), base.Name, base.Version,
+			formatSize(base.Blobs.Size), base.Digest))
+	}
 	if b.Folder != nil {
 		field("Folder", formatSize(b.Folder.Size))
 	}

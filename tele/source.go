@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
@@ -12,6 +14,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/build"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/discovery/chart"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/upgrade"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cachedir"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
@@ -28,6 +31,8 @@ type sourceFlags struct {
 	name, version, runtimes, platform string
 	setImages, setDeps, globs, ignore []string
 	set, values, insecure             []string
+	// upgradeVia is a flag of build only.
+	upgradeVia []string
 }
 
 // add gives a command the flags.
@@ -53,6 +58,7 @@ func (f *sourceFlags) source(path string) (build.Source, error) {
 	source := build.Source{
 		Path: path, Name: f.name, Version: f.version, SetImages: f.setImages, SetDeps: f.setDeps,
 		Globs: f.globs, Ignore: f.ignore, Set: f.set, Lookup: os.LookupEnv, Insecure: f.insecure,
+		UpgradeVia: f.upgradeVia,
 	}
 	platform, err := v1.ParsePlatform(f.platform)
 	if err != nil || platform.OS != "linux" || platform.Architecture == "" {
@@ -112,7 +118,7 @@ func openApplication(command *cobra.Command, flags *sourceFlags, args []string, 
 	for _, warning := range warnings {
 		warn(warning.Error())
 	}
-	return application, explainManifest(err)
+	return application, explainVia(explainManifest(err), os.Args)
 }
 
 // explainManifest says what the problems of a manifest are about.
@@ -121,6 +127,36 @@ func explainManifest(err error) error {
 		return fmt.Errorf("could not parse the application manifest:\n%w", refused)
 	}
 	return err
+}
+
+// explainVia adds the command that would work to an error about embedded runtimes.
+func explainVia(err error, words []string) error {
+	missing, ok := errors.AsType[*upgrade.MissingError](err)
+	if !ok {
+		return err
+	}
+	line := []string{"tele"}
+	for i := 1; i < len(words); i++ {
+		if words[i] == "--upgrade-via" {
+			i++ // and its value
+		} else if !strings.HasPrefix(words[i], "--upgrade-via=") {
+			line = append(line, quoted(words[i]))
+		}
+	}
+	for _, version := range missing.Via {
+		line = append(line, "--upgrade-via="+version)
+	}
+	return cli.WithHint(err, "rebuild it with: %s", strings.Join(line, " "))
+}
+
+// quoted is a word as shells read it.
+func quoted(word string) string {
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("%+,-./:=@_", r)
+	}) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // warner shows warnings as a format asks for it.

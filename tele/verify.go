@@ -23,6 +23,7 @@ type verifyFlags struct {
 	format cli.Format
 	quiet  bool
 	keys   []string
+	bases  []string
 }
 
 func newVerifyCommand() *cobra.Command {
@@ -37,12 +38,16 @@ is read: every file, image and layer is compared with its digest, and everything
 that the application and its Kubernetes need must be there. Each problem is an
 error that names the entry and the image that it belongs to.
 
+What a bundle that was built with --base lacks is checked in its base, if that is
+named; otherwise the result says what could not be checked.
+
 The digest that is printed identifies the bundle. That it is the one that its
 maker made can be seen by comparing it with the maker's, or by the maker's
 signature: with --key, and the maker's public key. Each key that is named must
 have signed. Without --key, signers are shown and not checked.`,
 		Example: `  tele verify shop-1.2.3.tar
   tele verify shop-1.2.3.tar --key=release.pub
+  tele verify shop-1.2.4.tar --base shop-1.2.3.tar
   test "$(tele verify --quiet shop-1.2.3.tar)" = "$expected"`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeBundles(1),
@@ -52,6 +57,7 @@ have signed. Without --key, signers are shown and not checked.`,
 	}
 	command.Flags().BoolVarP(&flags.quiet, "quiet", "q", false, "print only the digest of the bundle, and no progress")
 	command.Flags().StringArrayVar(&flags.keys, "key", nil, "the public key in this `FILE` must have signed the bundle; repeatable")
+	command.Flags().StringArrayVar(&flags.bases, "base", nil, "the `BUNDLE` that this one was built upon; repeatable")
 	cli.AddOutputFlag(command, &flags.format)
 	return command
 }
@@ -92,6 +98,11 @@ func runVerify(ctx context.Context, command *cobra.Command, flags verifyFlags, p
 	if err := requireKeys(opened.Signatures(), keys); err != nil {
 		return err
 	}
+	bases, err := useBases(opened, flags.bases)
+	defer closeBundles(bases)
+	if err != nil {
+		return err
+	}
 	shown := newProgress(command.ErrOrStderr(), flags.format, flags.quiet, "verify")
 	found, err := opened.Verify(ctx, bundle.Options{Progress: shown.update})
 	shown.end()
@@ -104,7 +115,7 @@ func runVerify(ctx context.Context, command *cobra.Command, flags verifyFlags, p
 		return err
 	}
 	if verification.Intact {
-		return nil
+		return warnUnchecked(command.ErrOrStderr(), opened, verification)
 	}
 	if flags.format == cli.FormatText {
 		printProblems(command.ErrOrStderr(), verification.Problems)
@@ -120,6 +131,7 @@ func newVerification(opened *bundle.Bundle, found *bundle.Report) *report.Verifi
 		Name: index.Name, Version: index.Version, Digest: found.Digest.String(),
 		Intact:  len(found.Problems) == 0,
 		Entries: found.Entries, Blobs: found.Blobs, Bytes: found.Bytes,
+		Lacking: found.Lacking, LackingBytes: found.LackingBytes, Unchecked: found.Unchecked,
 		Problems: []report.Problem{},
 	}
 	for _, problem := range found.Problems {
@@ -161,6 +173,46 @@ func printSigners(out io.Writer, signatures []report.Signature) {
 		}
 		fmt.Fprintf(out, "signed by %s (%s)\n", one.Key, whose)
 	}
+}
+
+// useBases opens the bundles that a bundle was built upon. The caller closes them.
+func useBases(opened *bundle.Bundle, paths []string) (bases []*bundle.Bundle, err error) {
+	for _, path := range paths {
+		base, err := openBundle(path)
+		if err != nil {
+			return bases, err
+		}
+		bases = append(bases, base)
+	}
+	if len(bases) == 0 {
+		return nil, nil
+	}
+	if err := opened.UseBases(bases...); err != nil {
+		return bases, fmt.Errorf("--base: %w", err)
+	}
+	return bases, nil
+}
+
+func closeBundles(bundles []*bundle.Bundle) {
+	for _, one := range bundles {
+		_ = one.Close() // it was read only
+	}
+}
+
+// warnUnchecked says what could not be checked.
+func warnUnchecked(out io.Writer, opened *bundle.Bundle, v *report.Verification) error {
+	if !v.Unchecked {
+		return nil
+	}
+	bases, err := opened.Bases()
+	if err != nil {
+		return err
+	}
+	for _, base := range bases {
+		fmt.Fprintf(out, "warning: not checked: %s of %s, %s (%s); name it by --base\n",
+			count(len(base.Blobs), "blob"), formatSize(base.Size()), base, base.Digest)
+	}
+	return nil
 }
 
 func countEntries(n int) string {

@@ -44,6 +44,8 @@ type Source struct {
 	// Runtimes has the Kubernetes runtimes: the folder of an OCI layout, or a
 	// repository prefix in a registry.
 	Runtimes string
+	// UpgradeVia are versions of runtimes to embed, through which upgrades step.
+	UpgradeVia []string
 	// Insecure are hosts of registries that may speak HTTP; "*" is all.
 	Insecure []string
 	// Platform is that of the machines.
@@ -59,6 +61,9 @@ type Application struct {
 	// Runtime is the version of Kubernetes, empty for an application that has
 	// none; RuntimeReason says why it is that one.
 	Runtime, RuntimeReason string
+	// Embedded are the versions of the runtimes that upgrades step through, oldest
+	// first.
+	Embedded []string
 
 	source   Source
 	folder   string
@@ -143,7 +148,10 @@ func (a *Application) read(ctx context.Context, name string) error {
 	if err := a.took(vendored, warnings, err); err != nil {
 		return err
 	}
-	return a.chooseRuntime(ctx)
+	if err := a.chooseRuntime(ctx); err != nil {
+		return err
+	}
+	return a.chooseEmbedded(ctx)
 }
 
 // parse reads the manifest and makes the changes that do not depend on other

@@ -24,6 +24,9 @@ import (
 type Options struct {
 	// Output is the path of the bundle; empty means NAME-VERSION.tar.
 	Output string
+	// Bases are paths of bundles that the site has: what layers they have is left
+	// out, and layers of the runtime are stored as deltas to theirs.
+	Bases []string
 	// Overwrite replaces a file that is there.
 	Overwrite bool
 	// Gravity is the path of the program that bundles with a runtime contain.
@@ -66,6 +69,7 @@ type builder struct {
 	options  Options
 	steps    *steps
 	cache    *pull.Cache
+	deltas   deltaCache
 	contents bundle.Contents
 	sources  bundle.Sources
 	files    bundle.Files
@@ -77,6 +81,10 @@ type builder struct {
 	// local are the images that come from named sources, remote those of which
 	// something came from a registry.
 	local, remote map[string]bool
+	// target is the runtime as it was built.
+	target []bundle.Runtime
+	// synced are the embedded runtimes that were told about.
+	synced map[string]bool
 }
 
 // Build makes the bundle. Its file appears under its name only when it is
@@ -86,7 +94,7 @@ type builder struct {
 // Images that cannot be told are discovery.Problems, images that cannot be
 // pulled a joined *ImageError for each.
 func (a *Application) Build(ctx context.Context, options Options) (Result, error) {
-	b := &builder{Application: a, options: options, files: bundle.Files{}, local: map[string]bool{}, remote: map[string]bool{}}
+	b := &builder{Application: a, options: options, files: bundle.Files{}, local: map[string]bool{}, remote: map[string]bool{}, synced: map[string]bool{}}
 	if options.Progress == nil {
 		b.options.Progress = func(Event) {}
 	}
@@ -108,10 +116,15 @@ func (a *Application) Build(ctx context.Context, options Options) (Result, error
 		return Result{}, err
 	}
 	defer b.cache.Close()
-	b.sources = bundle.Sources{b.files, b.cache}
+	b.deltas = deltaCache(filepath.Join(options.StateDir, "deltas"))
+	b.sources = bundle.Sources{b.files, b.cache, b.deltas}
 	b.contents = bundle.Contents{
 		Name: string(a.Manifest.Metadata.Name), Version: string(a.Manifest.Metadata.ResourceVersion),
 		Platform: a.source.Platform,
+	}
+	defer b.closeBases()
+	if err := b.openBases(); err != nil {
+		return Result{}, err
 	}
 	if err := b.run(ctx); err != nil {
 		return Result{}, err
@@ -131,6 +144,9 @@ func (b *builder) prune(ctx context.Context) {
 		return
 	}
 	_, err := b.cache.Prune(ctx, pull.Pruning{Unused: keepUnused})
+	if err == nil {
+		err = b.deltas.prune(keepUnused)
+	}
 	if err != nil && !errors.Is(err, pull.ErrInUse) {
 		// The bundle is complete, and the next build prunes again.
 		b.steps.detail(fmt.Sprintf("The cache %s could not be pruned: %v", b.options.StateDir, err))
@@ -179,7 +195,7 @@ func checkWritable(path string) error {
 func (b *builder) run(ctx context.Context) error {
 	b.steps = &steps{tell: b.options.Progress, total: 4}
 	if b.Runtime != "" {
-		b.steps.total = 6
+		b.steps.total = 6 + len(b.Embedded)
 		if err := b.addRuntime(ctx); err != nil {
 			return err
 		}
@@ -218,17 +234,36 @@ func (b *builder) addRuntime(ctx context.Context) error {
 	b.steps.next("Selecting base image version")
 	b.steps.detail(fmt.Sprintf("Will use base image version %s %s", b.Runtime, b.RuntimeReason))
 	b.steps.next("Syncing packages for " + b.Runtime)
-	descriptor, source, err := b.runtimes.Fetch(ctx, b.Runtime, b.cache, b.pullOptions())
+	descriptor, err := b.fetch(ctx, b.Runtime)
 	if err != nil {
-		return fmt.Errorf("runtime %s of %s: %w", b.Runtime, b.runtimes, err)
+		return err
 	}
-	if err := checkPlatform(ctx, source, descriptor, b.source.Platform); err != nil {
-		return fmt.Errorf("runtime %s of %s: %w", b.Runtime, b.runtimes, err)
+	b.target = []bundle.Runtime{{Version: b.Runtime, Descriptor: descriptor}}
+	b.contents.Runtimes = b.target
+	if len(b.Embedded) > 0 || len(b.contents.Bases) > 0 {
+		err := b.mending(ctx, func() error {
+			b.contents.Runtimes = b.target
+			return b.embed(ctx)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	b.sources = append(b.sources, source)
-	b.contents.Runtimes = []bundle.Runtime{{Version: b.Runtime, Descriptor: descriptor}}
 	b.contents.Gravity, err = program(b.files, b.options.Gravity, b.source.Platform)
 	return err
+}
+
+// fetch gets a runtime for the machines' platform.
+func (b *builder) fetch(ctx context.Context, version string) (v1.Descriptor, error) {
+	descriptor, source, err := b.runtimes.Fetch(ctx, version, b.cache, b.pullOptions())
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("runtime %s of %s: %w", version, b.runtimes, err)
+	}
+	if err := checkPlatform(ctx, source, descriptor, b.source.Platform); err != nil {
+		return v1.Descriptor{}, fmt.Errorf("runtime %s of %s: %w", version, b.runtimes, err)
+	}
+	b.sources = append(b.sources, source)
+	return descriptor, nil
 }
 
 // addImages finds the images of the application and brings them into the cache.
@@ -314,18 +349,35 @@ func (b *builder) mending(ctx context.Context, do func() error) error {
 		}
 		mended[damaged.Digest] = true
 		b.steps.detail(fmt.Sprintf("Pulling again what is damaged in the cache: %s", damaged.Digest))
+		if b.deltas.drop(damaged.Digest) {
+			b.contents.Runtimes = b.target
+			if err := b.embed(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := b.cache.Drop(ctx, damaged.Digest); err != nil {
 			return err
 		}
-		if _, ok := b.runtimes.(registryRuntimes); ok {
-			if _, _, err := b.runtimes.Fetch(ctx, b.Runtime, b.cache, b.pullOptions()); err != nil {
-				return err
-			}
+		if err := b.again(ctx); err != nil {
+			return err
 		}
 		if _, err := b.pull(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// again gets what of runtimes is not in the cache any more.
+func (b *builder) again(ctx context.Context) error {
+	if _, ok := b.runtimes.(registryRuntimes); ok {
+		for _, version := range append([]string{b.Runtime}, b.Embedded...) {
+			if _, _, err := b.runtimes.Fetch(ctx, version, b.cache, b.pullOptions()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // readSmall reads a manifest or an index, and checks it.

@@ -46,6 +46,9 @@ func (s *summary) of(ctx context.Context) (*report.Bundle, error) {
 		Blobs:   report.Blobs{Count: len(blobs), Size: sizes(blobs).sum()},
 		Entries: entries(s.bundle), Signatures: signatures(s.bundle),
 	}
+	if err := addBases(s.bundle, described); err != nil {
+		return nil, err
+	}
 	if err := s.addManifest(described); err != nil {
 		return nil, err
 	}
@@ -67,6 +70,22 @@ func signatures(b *bundle.Bundle) []report.Signature {
 		listed = append(listed, report.Signature{Key: one.Key.ID(), Algorithm: string(one.Key.Algorithm())})
 	}
 	return listed
+}
+
+// addBases adds what the bundle lacks.
+func addBases(b *bundle.Bundle, described *report.Bundle) error {
+	bases, err := b.Bases()
+	if err != nil {
+		return err
+	}
+	described.Bases = []report.Base{}
+	for _, base := range bases {
+		described.Bases = append(described.Bases, report.Base{
+			Name: base.Name, Version: base.Version, Digest: base.Digest.String(),
+			Blobs: report.Blobs{Count: len(base.Blobs), Size: base.Size()},
+		})
+	}
+	return nil
 }
 
 // entries lists the files beside the blobs.
@@ -150,7 +169,7 @@ func (s *summary) addContents(ctx context.Context, described *report.Bundle) err
 		return nil
 	}
 	for _, listed := range index.Runtimes {
-		if err := count("runtime "+listed.Version, listed.Descriptor, nil); err != nil {
+		if err := count("runtime "+listed.Version, listed.Stored(), nil); err != nil {
 			return err
 		}
 	}
@@ -163,7 +182,7 @@ func (s *summary) addContents(ctx context.Context, described *report.Bundle) err
 	for i, listed := range index.Runtimes {
 		described.Runtimes = append(described.Runtimes, report.Runtime{
 			Version: listed.Version, Embedded: listed.Embedded, Digest: listed.Descriptor.Digest.String(),
-			Size: below[i].sum(), UniqueSize: s.unique(below[i]),
+			Size: below[i].sum(), UniqueSize: s.unique(below[i]), Packed: listed.Packed != nil,
 		})
 	}
 	all := sizes{}

@@ -24,6 +24,9 @@ type Bundle struct {
 	Platform string `json:"platform"`
 	// Size is the sum of all blobs and entries, each counted once.
 	Size int64 `json:"size"`
+	// Bases are the bundles that this one needs, with what it lacks; none if it is
+	// complete.
+	Bases []Base `json:"bases"`
 	// Runtimes begin with the target, the Kubernetes that is installed; there is
 	// none in an application for clusters that exist.
 	Runtimes []Runtime `json:"runtimes"`
@@ -47,6 +50,17 @@ type Bundle struct {
 	Flavors []Flavor `json:"flavors"`
 }
 
+// Base is a bundle that another one was built upon.
+type Base struct {
+	// Name and Version are the application's.
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Digest identifies the bundle.
+	Digest string `json:"digest"`
+	// Blobs counts what is needed of it.
+	Blobs Blobs `json:"blobs"`
+}
+
 // Runtime is a Kubernetes in a bundle.
 type Runtime struct {
 	// Version is that of Kubernetes.
@@ -54,6 +68,8 @@ type Runtime struct {
 	// Embedded tells a step of upgrades from the target.
 	Embedded bool   `json:"embedded"`
 	Digest   string `json:"digest"`
+	// Packed tells that layers are stored as deltas to those of other runtimes.
+	Packed bool `json:"packed"`
 	// Size is all that the runtime consists of, and UniqueSize what nothing else
 	// in the bundle has.
 	Size       int64 `json:"size"`

@@ -17,6 +17,12 @@ type Verification struct {
 	Entries int   `json:"entries"`
 	Blobs   int   `json:"blobs"`
 	Bytes   int64 `json:"bytes"`
+	// Lacking is how many blobs are in the bundle's bases, of LackingBytes.
+	// Unchecked tells that bases were not at hand: those blobs were not checked,
+	// nor what is restored from them.
+	Lacking      int   `json:"lacking"`
+	LackingBytes int64 `json:"lackingBytes"`
+	Unchecked    bool  `json:"unchecked"`
 	// Problems are sorted by entry.
 	Problems []Problem `json:"problems"`
 }

@@ -27,11 +27,7 @@ var ErrNoGravity = errors.New("the machine has no gravity")
 func Query[T any](ctx context.Context, node *Node, args ...string) (T, error) {
 	var answer T
 	name := "gravity " + strings.Join(args, " ")
-	command := append(append([]string{node.gravity}, args...), "-o", "json")
-	if node.stateDirGiven {
-		command = append(command, "--state-dir", node.stateDir)
-	}
-	result, err := node.runner.Run(ctx, connection.Command{Args: command, Limit: queryLimit})
+	result, err := node.command(ctx, args)
 	if exit, ok := errors.AsType[*connection.ExitError](err); ok && exit.Code == cli.ExitDegraded && len(result.Stdout) > 0 {
 		err = nil
 	}
@@ -42,6 +38,23 @@ func Query[T any](ctx context.Context, node *Node, args ...string) (T, error) {
 		return answer, fmt.Errorf("%s: it does not answer with the JSON that is expected: %w", name, err)
 	}
 	return answer, nil
+}
+
+// Do runs a command of the machine's gravity that knows -o json and prints
+// nothing. Errors are those of Query.
+func (n *Node) Do(ctx context.Context, args ...string) error {
+	if _, err := n.command(ctx, args); err != nil {
+		return fmt.Errorf("gravity %s: %w", strings.Join(args, " "), explainGravity(err))
+	}
+	return nil
+}
+
+func (n *Node) command(ctx context.Context, args []string) (connection.Result, error) {
+	command := append(append([]string{n.gravity}, args...), "-o", "json")
+	if n.stateDirGiven {
+		command = append(command, "--state-dir", n.stateDir)
+	}
+	return n.runner.Run(ctx, connection.Command{Args: command, Limit: queryLimit})
 }
 
 // Version is the machine's gravity.

@@ -18,6 +18,7 @@ const (
 	targetUnchanged = 20
 	targetMemory    = 100e6
 	targetRuntime   = 120e6
+	targetEmbedded  = 30e6
 )
 
 // findings are all that was measured.
@@ -25,6 +26,8 @@ type findings struct {
 	Scenarios []scenario `json:"scenarios"`
 	Large     *single    `json:"large,omitempty"`
 	Runtime   *single    `json:"runtime,omitempty"`
+	// Deltas are of bundles with embedded releases, and upon others.
+	Deltas []addition `json:"deltas,omitempty"`
 }
 
 func splitList(text string) iter.Seq[string] { return strings.SplitSeq(text, ",") }
@@ -55,6 +58,10 @@ func (f *findings) print(w io.Writer) error {
 	}
 	f.Large.print(w, "4 images of 1 GB each")
 	f.Runtime.print(w, "a runtime")
+	for _, one := range f.Deltas {
+		one.Cold.print(w, one.What)
+		one.Cached.print(w, one.What+", deltas cached")
+	}
 	fmt.Fprintln(w)
 	table = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "measure\tfound\tto reach\t")
@@ -66,6 +73,10 @@ func (f *findings) print(w io.Writer) error {
 	}
 	if f.Runtime != nil {
 		judge(table, "size of a runtime, MB", megabytes(f.Runtime.Bundle), "below", targetRuntime/1e6)
+	}
+	for _, one := range f.Deltas {
+		judge(table, one.What+": adds MB", megabytes(one.Added), "below", targetEmbedded/1e6)
+		judge(table, one.What+": peak of memory if cached, MB", megabytes(one.Cached.Memory), "below", targetMemory/1e6)
 	}
 	return table.Flush()
 }

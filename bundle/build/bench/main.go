@@ -32,6 +32,7 @@ type settings struct {
 	Repeat    int
 	Memory    bool
 	Runtime   bool
+	Deltas    bool
 	Tele      string
 	Crane     string
 	Runtimes  string
@@ -73,6 +74,7 @@ func newRootCommand() *cobra.Command {
 	flags.IntVar(&b.Repeat, "repeat", 3, "how often each tool is run")
 	flags.BoolVar(&b.Memory, "memory", true, "build a bundle of 4 GB")
 	flags.BoolVar(&b.Runtime, "runtime", true, "build a bundle of a runtime")
+	flags.BoolVar(&b.Deltas, "deltas", true, "build bundles with embedded releases, and upon others")
 	flags.BoolVar(&asJSON, "json", false, "print all figures as JSON")
 	flags.StringVar(&b.Tele, "tele", "bin/tele", "the program `FILE`")
 	flags.StringVar(&b.Crane, "crane", "bin/crane", "the program `FILE`")
@@ -142,7 +144,12 @@ func (b *bench) all(ctx context.Context) (*findings, error) {
 		}
 	}
 	if b.Runtime {
-		found.Runtime, err = b.runtime(ctx)
+		if found.Runtime, err = b.runtime(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if b.Deltas {
+		found.Deltas, err = b.deltas(ctx)
 	}
 	return found, err
 }

@@ -27,6 +27,9 @@ type Options struct {
 	MaxSessions int
 	// Environment is added to that of commands.
 	Environment []string
+	// Forward changes where connections go that pass through the server; nil means
+	// where they want to.
+	Forward func(address string) string
 }
 
 // Server is a running server.

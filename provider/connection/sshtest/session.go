@@ -31,7 +31,7 @@ func (s *Server) serve(conn net.Conn) {
 		mu.Unlock()
 		switch {
 		case channel.ChannelType() == "direct-tcpip":
-			running.Go(func() { forward(channel) })
+			running.Go(func() { s.forward(channel) })
 		case channel.ChannelType() != "session":
 			_ = channel.Reject(ssh.UnknownChannelType, "")
 		case full:
@@ -131,7 +131,7 @@ func finish(command *exec.Cmd, channel ssh.Channel, stdin io.WriteCloser, err er
 }
 
 // forward connects a client that uses the server as a bastion.
-func forward(offered ssh.NewChannel) {
+func (s *Server) forward(offered ssh.NewChannel) {
 	var target struct {
 		Host       string
 		Port       uint32
@@ -142,7 +142,11 @@ func forward(offered ssh.NewChannel) {
 		_ = offered.Reject(ssh.ConnectionFailed, err.Error())
 		return
 	}
-	conn, err := net.Dial("tcp", net.JoinHostPort(target.Host, strconv.Itoa(int(target.Port))))
+	address := net.JoinHostPort(target.Host, strconv.Itoa(int(target.Port)))
+	if s.options.Forward != nil {
+		address = s.options.Forward(address)
+	}
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		_ = offered.Reject(ssh.ConnectionFailed, fmt.Sprint(err))
 		return
