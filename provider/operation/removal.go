@@ -31,18 +31,41 @@ func Wipe(ctx context.Context, machine *node.Node, cluster, program string) erro
 		program = "-"
 	}
 	args := []string{"sh", "-c", wipeScript, "wipe", machine.StateDir(), program}
-	if _, err := machine.StartDetached(ctx, node.Detached{Key: key, Args: args}); err != nil {
-		return err
+	for attempt := 1; ; attempt++ {
+		if _, err := machine.StartDetached(ctx, node.Detached{Key: key, Args: args}); err != nil {
+			return err
+		}
+		outcome, err := machine.Wait(ctx, key, nil)
+		if err == nil {
+			if err := outcome.Err(machine.String()); err != nil {
+				return err
+			}
+			return machine.WaitGone(ctx)
+		}
+		if !vanishing(err) {
+			return err
+		}
+		limited, cancel := context.WithTimeout(ctx, vanishTimeout)
+		left := machine.WaitGone(limited)
+		cancel()
+		if left == nil {
+			return nil
+		}
+		if ctx.Err() != nil || attempt == restarts {
+			return errors.Join(left, err)
+		}
 	}
-	outcome, err := machine.Wait(ctx, key, nil)
-	// The record goes with everything else.
-	if err != nil && !errors.Is(err, node.ErrAbsent) {
-		return err
-	}
-	if err := outcome.Err(machine.String()); err != nil {
-		return err
-	}
-	return machine.WaitGone(ctx)
+}
+
+// vanishTimeout is how long Gravity may be there after the record of its removal
+// has gone, before the removal is taken for interrupted.
+const vanishTimeout = time.Minute
+
+// vanishing tells errors of a record that is there in part, or not any more: it goes
+// with everything else. It looks the same after a loss of power.
+func vanishing(err error) bool {
+	_, failed := errors.AsType[*connection.ExitError](err)
+	return failed || errors.Is(err, node.ErrAbsent) || errors.Is(err, node.ErrInterrupted)
 }
 
 // removalPause is how long a removal waits for another one.

@@ -26,6 +26,8 @@ func (r *clusterResource) Read(ctx context.Context, request resource.ReadRequest
 	case gone:
 		tflog.Warn(ctx, "the cluster is not there any more", map[string]any{"cluster": m.Name.ValueString()})
 		response.State.RemoveResource(ctx)
+		// The framework wants one of what has gone, too.
+		response.Diagnostics.Append(response.Identity.Set(ctx, m.identity())...)
 	case err != nil:
 		access.AddError(&response.Diagnostics, "Cannot read cluster", err)
 	default:

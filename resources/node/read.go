@@ -29,6 +29,8 @@ func (r *nodeResource) Read(ctx context.Context, request resource.ReadRequest, r
 	case gone:
 		tflog.Warn(ctx, "the cluster has no such node any more", map[string]any{"cluster": m.Cluster.ValueString(), "address": m.address()})
 		response.State.RemoveResource(ctx)
+		// The framework wants one of what has gone, too.
+		response.Diagnostics.Append(response.Identity.Set(ctx, m.identity())...)
 	case err != nil:
 		access.AddError(&response.Diagnostics, "Cannot read node", err)
 	default:
