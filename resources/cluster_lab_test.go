@@ -40,7 +40,9 @@ func TestAccCluster(t *testing.T) {
 	s := newSite(t, 4)
 	work, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
 	for name, value := range map[string]string{
-		"TF_LOG": "TRACE", "TF_ACC_LOG_PATH": log, "TF_ACC_PERSIST_WORKING_DIR": "1", "TF_ACC_TEMP_DIR": work,
+		// The framework of the test would log the configuration that it is given.
+		"TF_LOG_SDK_HELPER_RESOURCE": "OFF",
+		"TF_LOG":                     "TRACE", "TF_ACC_LOG_PATH": log, "TF_ACC_PERSIST_WORKING_DIR": "1", "TF_ACC_TEMP_DIR": work,
 	} {
 		t.Setenv(name, value)
 	}

@@ -160,7 +160,7 @@ func (s *site) asBefore(nodes ...int) {
 func withoutLogins(snapshot string) string {
 	lines := slices.DeleteFunc(installtest.Lines(snapshot), func(line string) bool {
 		return strings.HasPrefix(line, "/run/user/0") || line == "/run/motd.dynamic" || line == "(sd-pam)" || strings.HasPrefix(line, "sshd") ||
-			strings.Contains(line, "user@0") || strings.Contains(line, "user-runtime-dir@")
+			strings.Contains(line, "user@0") || strings.Contains(line, "user-runtime-dir@") || strings.HasPrefix(line, "session-")
 	})
 	return strings.Join(lines, "\n")
 }

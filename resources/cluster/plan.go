@@ -122,6 +122,17 @@ func (m *model) forget() {
 	for _, text := range []*types.String{&m.Application, &m.Version, &m.Kubernetes, &m.State} {
 		*text = types.StringUnknown()
 	}
+	// What nobody set is not in the state of an installation that has not ended.
+	for _, text := range []*types.String{&m.Role, &m.PodNetwork, &m.ServiceNetwork, &m.CloudProvider} {
+		if text.IsNull() {
+			*text = types.StringUnknown()
+		}
+	}
+	for _, number := range []*types.Int64{&m.VXLANPort, &m.ServiceUser, &m.ServiceGroup} {
+		if number.IsNull() {
+			*number = types.Int64Unknown()
+		}
+	}
 	m.Masters, m.Nodes, m.Endpoints = types.ListUnknown(masterType), types.ListUnknown(nodeType), types.MapUnknown(endpointType)
 }
 

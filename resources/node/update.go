@@ -36,6 +36,9 @@ func (r *nodeResource) ModifyPlan(ctx context.Context, request resource.ModifyPl
 	}
 	plan.Membership, plan.OperationID, plan.OperationStatus = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
 	plan.Name, plan.Master = types.StringUnknown(), types.BoolUnknown()
+	if plan.Role.IsNull() {
+		plan.Role = types.StringUnknown() // it is known when the node has joined
+	}
 	response.Diagnostics.Append(response.Plan.Set(ctx, &plan)...)
 }
 
