@@ -159,8 +159,12 @@ func newPrepareCommand(g *globals) *cobra.Command {
 			if err := checkIdentity(p, n); err != nil {
 				return err // where systemd knows no ExecCondition
 			}
-			if err := container.New(p).Prepare(n); err != nil {
+			master := container.New(p)
+			if err := master.Prepare(n); err != nil {
 				return err
+			}
+			if master.Running() {
+				return nil // the pods are its own
 			}
 			if err := container.RemoveCgroups(command.Context(), container.PodCgroup); err != nil {
 				// It starts nevertheless, only later.

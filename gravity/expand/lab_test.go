@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/lab"
 )
 
@@ -144,8 +145,8 @@ func (l *lab4) worker(ctx context.Context) {
 // time, also through the worker.
 func (l *lab4) meanwhile(ctx context.Context) {
 	output(ctx, l.T, l.machines[2], l.join("--manual")+" | grep -E '^[0-9a-f-]{36}$'")
-	l.refused(ctx, 3, l.join(""), "can't launch another expand while master node", 1)
-	l.refused(ctx, 3, l.join("--role=worker"), "is joining", 1)
+	l.refused(ctx, 3, l.join(""), "can't launch another expand while master node", cli.ExitBusy)
+	l.refused(ctx, 3, l.join("--role=worker"), "is joining", cli.ExitBusy)
 	through := strings.Replace(l.join("--role=worker"), l.peer, "node-2", 1)
 	l.refused(ctx, 3, "echo $(echo "+l.peer+" | sed 's/[0-9]*$/12/') node-2 >>/etc/hosts; "+strings.Replace(through, "--role=worker", "--role=nobody", 1), "no profile found", 1)
 	l.refused(ctx, 3, "ip address add "+l.peer+"/32 dev lo; "+through+" --advertise-addr="+l.peer+"; code=$?; ip address del "+l.peer+"/32 dev lo; exit $code",

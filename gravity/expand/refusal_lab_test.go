@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // unreachable tries to join through machines that are no masters.
@@ -63,7 +64,7 @@ func (l *lab4) crowd(ctx context.Context) {
 	for n := range 5 {
 		output(ctx, l.T, l.machines[1], join(n))
 	}
-	l.refused(ctx, 1, join(5), "at most 5 nodes can be joining simultaneously", 1)
+	l.refused(ctx, 1, join(5), "at most 5 nodes can be joining simultaneously", cli.ExitBusy)
 	output(ctx, l.T, l.machines[1], `set -e
 test ! -e /var/lib/many-5
 for n in 0 1 2 3 4; do hostname many-$n; /root/gravity leave --force --confirm --state-dir=/var/lib/many-$n; done

@@ -310,7 +310,7 @@ func checkExec(ctx context.Context, t *testing.T, machine *lab.Machine) {
 // size, its keys and the exit code.
 func checkTerminal(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	for name, test := range map[string]struct{ script, want string }{
-		"size":   {`out=$(script -qec 'stty cols 97 rows 31; gravity exec -ti sh -c "tty; stty size"' /dev/null </dev/null); echo "$out" | grep -oE '/dev/pts|31 97'; echo $?`, "/dev/pts 31 97 0"},
+		"size":   {`out=$(script -qec 'stty cols 97 rows 31; gravity exec -ti sh -c "tty; until stty size | grep -v ^0; do sleep 0.1; done"' /dev/null </dev/null); echo "$out" | grep -oE '/dev/pts|31 97'; echo $?`, "/dev/pts 31 97 0"},
 		"shell":  {`printf 'echo $((40+2))\nexit 5\n' | script -qec 'gravity shell' /dev/null >/dev/null; echo $?`, "5"},
 		"Ctrl-C": {`{ for i in $(seq 600); do pgrep -x sleep -a | grep -q 987 && break; sleep 0.1; done; printf '\003'; } | script -qec 'gravity exec -ti sh -c "trap \"echo caught; exit 9\" INT; sleep 987"' /dev/null; echo $?`, "^Ccaught 9"},
 		"none":   {`gravity exec -ti tty </dev/null 2>&1; echo $?`, "error: standard input is no terminal hint: leave --tty out, or run it from a terminal 1"},
