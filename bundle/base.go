@@ -187,12 +187,16 @@ func (b *Bundle) Bases() ([]Base, error) {
 
 // readBases reads and checks what the bundle lacks.
 func (b *Bundle) readBases() (*bases, error) {
+	return b.index.readBases(context.Background(), b)
+}
+
+// readBases reads and checks what a bundle lacks, which its own blobs say.
+func (x *Index) readBases(ctx context.Context, source BlobSource) (*bases, error) {
 	document := &bases{}
-	if b.index.Bases == nil {
+	if x.Bases == nil {
 		return document, nil
 	}
-	ctx := context.Background()
-	content, err := readBlob(ctx, b, b.index.Bases.Digest, b.index.Bases.Size)
+	content, err := readBlob(ctx, source, x.Bases.Digest, x.Bases.Size)
 	if err != nil {
 		return nil, fmt.Errorf("list of bases: %w", err)
 	}
@@ -203,7 +207,7 @@ func (b *Bundle) readBases() (*bases, error) {
 	if len(listed.Layers) != 1 || listed.Layers[0].MediaType != BasesMediaType {
 		return nil, errors.New("list of bases: it is none")
 	}
-	content, err = readLimited(ctx, b, listed.Layers[0].Digest, listed.Layers[0].Size, MaxIndexSize)
+	content, err = readLimited(ctx, source, listed.Layers[0].Digest, listed.Layers[0].Size, MaxIndexSize)
 	if err != nil {
 		return nil, fmt.Errorf("list of bases: %w", err)
 	}
@@ -214,6 +218,24 @@ func (b *Bundle) readBases() (*bases, error) {
 		return nil, fmt.Errorf("list of bases: %w", err)
 	}
 	return document, nil
+}
+
+// mark notes in a graph what only bases have. A blob that the graph does not need
+// is one of which deltas are made.
+func (d *bases) mark(found graph) error {
+	for _, base := range d.Bases {
+		for _, blob := range base.Blobs {
+			node := found.nodes[blob.Digest]
+			if node == nil {
+				continue
+			}
+			if node.small || node.size != blob.Size {
+				return fmt.Errorf("list of bases: blob %s of base %s is not what %s needs", blob.Digest, base, node.owner)
+			}
+			node.absent = true
+		}
+	}
+	return nil
 }
 
 func (d *bases) check() error {

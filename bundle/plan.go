@@ -38,8 +38,8 @@ func (d *Draft) Digest() v1.Hash { return hashOf(d.draft.small[NameIndex]) }
 // Size is the length of the file in bytes.
 func (d *Draft) Size() int64 { return d.size }
 
-// Blobs is how many there are.
-func (d *Draft) Blobs() int { return len(d.draft.graph.nodes) }
+// Blobs is how many the bundle has, without what only its bases have.
+func (d *Draft) Blobs() int { return len(d.draft.graph.order()) }
 
 // Write makes the file. It is as Write says.
 func (d *Draft) Write(ctx context.Context, path string, options Options) (Written, error) {

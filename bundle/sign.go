@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -92,8 +91,9 @@ func sign(set signature.Set, index []byte, keys []signature.PrivateKey) (signatu
 
 // Restore decides what a bundle will be of which index.json is there, with its
 // signatures (nil for none), and a source with all blobs and with all entries
-// that index.json lists, by their digests. The bundle is byte for byte the one
-// that index.json is of, wherever its parts were meanwhile.
+// that index.json lists, by their digests. What a bundle lacks and its bases have,
+// the source need not have. The bundle is byte for byte the one that index.json is
+// of, wherever its parts were meanwhile.
 func Restore(ctx context.Context, index, signatures []byte, source BlobSource) (*Draft, error) {
 	parsed, err := ParseIndex(index)
 	if err != nil {
@@ -107,6 +107,13 @@ func Restore(ctx context.Context, index, signatures []byte, source BlobSource) (
 	}
 	d := &draft{index: *parsed, source: source, small: map[string][]byte{NameIndex: index}}
 	if d.graph, err = walk(ctx, source, parsed.roots(), nil); err != nil {
+		return nil, err
+	}
+	lacking, err := parsed.readBases(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	if err := lacking.mark(d.graph); err != nil {
 		return nil, err
 	}
 	for name, entry := range parsed.Entries {
@@ -125,17 +132,17 @@ func Restore(ctx context.Context, index, signatures []byte, source BlobSource) (
 // entries is a bundle as a source of its blobs and entries, by their digests.
 type entries struct{ *Bundle }
 
+// Open opens a blob or an entry. An entry is preferred to what only a base has: the
+// manifest of the application is both, if it has not changed since the base.
 func (e entries) Open(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
-	blob, err := e.Bundle.Open(ctx, digest)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return blob, err
-	}
-	for name, entry := range e.index.Entries {
-		if entry.Digest == digest {
-			return e.OpenEntry(name)
+	if _, ok := e.sizes[digest]; !ok {
+		for name, entry := range e.index.Entries {
+			if entry.Digest == digest {
+				return e.OpenEntry(name)
+			}
 		}
 	}
-	return nil, err
+	return e.Bundle.Open(ctx, digest)
 }
 
 // Source is the bundle as a source of its blobs and of the entries that

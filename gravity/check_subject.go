@@ -48,11 +48,8 @@ func openSubject(trusted *trusted, path, imagePath, profile string) (*checkSubje
 		content, err = subject.readBundle(trusted, imagePath)
 		name = filepath.Join(imagePath, bundle.NameManifest)
 	}
-	if errors.Is(err, trust.ErrUntrusted) {
-		return nil, err
-	}
 	if err != nil {
-		return nil, cli.WithHint(err, "name an application's manifest, the tar of a bundle, or the folder that one was extracted to")
+		return nil, err
 	}
 	if !isBundle && path != "" {
 		name = path
@@ -112,8 +109,11 @@ func looksLikeBundle(path string) (bool, error) {
 
 func (s *checkSubject) readBundle(trusted *trusted, path string) ([]byte, error) {
 	opened, err := trusted.open(path)
-	if err != nil {
+	if errors.Is(err, trust.ErrUntrusted) {
 		return nil, err
+	}
+	if err != nil {
+		return nil, cli.WithHint(err, "name an application's manifest, the tar of a bundle, or the folder that one was extracted to")
 	}
 	defer opened.Close()
 	if err := opened.Complete(); err != nil {

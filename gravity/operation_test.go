@@ -13,23 +13,30 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/internal/version"
 )
 
-// mainOfScripts is gravity with a command that scripts make operations with:
+// mainOfScripts is gravity with commands that scripts make operations and bundles
+// with:
 //
 //	gravity create-operation STATE-DIR PLAN.json
+//	gravity create-based FOLDER
 //
 // and with executors that make a file for each phase.
 func mainOfScripts() {
 	for _, operationType := range []string{operation.TypeUpdate, operation.TypeInstall, operation.TypeGC} {
 		executors[operationType] = touches
 	}
-	if len(os.Args) == 4 && os.Args[1] == "create-operation" {
-		if err := createOperation(os.Args[2], os.Args[3]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch {
+	case len(os.Args) == 4 && os.Args[1] == "create-operation":
+		err = createOperation(os.Args[2], os.Args[3])
+	case len(os.Args) == 3 && os.Args[1] == "create-based":
+		err = createBased(os.Args[2])
+	default:
+		main()
 	}
-	main()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 func createOperation(stateDir, path string) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
 
@@ -231,8 +232,7 @@ func (a *artifact) makeFiles() error {
 		}
 	}
 	if len(a.fileLayers) > maxManifests {
-		return fmt.Errorf("the bundle has %d indexes of which manifests are missing, and a hub takes fewer than %d; build it with --all-platforms",
-			len(a.fileLayers), maxManifests)
+		return a.tooManyFiles()
 	}
 	config := a.made.Add([]byte("{}"))
 	config.MediaType = emptyMediaType
@@ -246,6 +246,20 @@ func (a *artifact) makeFiles() error {
 	a.filesDescriptor = a.made.Add(a.files)
 	a.filesDescriptor.MediaType, a.filesDescriptor.ArtifactType = types.OCIManifestSchema1, FilesArtifactType
 	return nil
+}
+
+// tooManyFiles says why manifests cannot be in a hub as what they are, and what to do.
+func (a *artifact) tooManyFiles() error {
+	if a.bundle.Index().Bases != nil {
+		return cli.WithHint(
+			fmt.Errorf("the bundle was built upon a base, and %d of its files belong to images whose layers only the base has; a hub takes at most %d",
+				len(a.fileLayers), maxManifests),
+			"push the complete bundle, built without --base: what the repository has of the version before is not sent again")
+	}
+	return cli.WithHint(
+		fmt.Errorf("the bundle has %d files that belong to indexes of which manifests are missing, and a hub takes at most %d",
+			len(a.fileLayers), maxManifests),
+		"build it with --all-platforms")
 }
 
 // makeIndex makes what the tag leads to.
