@@ -74,6 +74,7 @@ func TestTooMuchOutput(t *testing.T) {
 func TestCancel(t *testing.T) {
 	server, config := newServer(t, sshtest.Options{})
 	host := newHost(t, config)
+	output(t, host, "true") // it is connected: a context that ends earlier ends that
 	for _, script := range []string{"sleep 600", "trap '' TERM; sleep 600 & wait; sleep 600"} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		reason := errors.New("changed my mind")
