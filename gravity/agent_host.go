@@ -30,9 +30,12 @@ import (
 
 // agentHost is this node, for the masters that ask its agent.
 type agentHost struct {
-	paths   paths.Paths
-	digest  string
-	restart chan struct{}
+	paths paths.Paths
+	// digest and deployed say what this process began as: its file may be
+	// withdrawn while it still answers.
+	digest   string
+	deployed bool
+	restart  chan struct{}
 	// members is nil before this node is one.
 	members atomic.Pointer[membership.Membership]
 }
@@ -49,7 +52,7 @@ func newAgentHost(p paths.Paths) (*agentHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &agentHost{paths: p, digest: digest, restart: make(chan struct{}, 1)}, nil
+	return &agentHost{paths: p, digest: digest, deployed: isDeployed(p), restart: make(chan struct{}, 1)}, nil
 }
 
 func digestOf(content io.Reader) (string, error) {
@@ -85,7 +88,7 @@ func (h *agentHost) Executors(operationType string) (operation.Executors, error)
 func (h *agentHost) Local(server operation.Server) bool { return operation.IsLocal(server) }
 
 func (h *agentHost) Info() rpc.Info {
-	info := rpc.Info{Version: version.Get().Version, Digest: h.digest, Deployed: isDeployed(h.paths)}
+	info := rpc.Info{Version: version.Get().Version, Digest: h.digest, Deployed: h.deployed}
 	if n, err := node.Read(h.paths); err == nil {
 		info.Node, info.Cluster = n.Name, n.Cluster
 	}

@@ -57,6 +57,38 @@ func TestDeploy(t *testing.T) {
 	}
 }
 
+// An agent that was the deployed program still is after it was withdrawn, until
+// it is replaced.
+func TestWithdraw(t *testing.T) {
+	p, err := paths.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(p.Deployed()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, p.Deployed()); err != nil {
+		t.Fatal(err)
+	}
+	host, err := newAgentHost(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !host.Info().Deployed {
+		t.Fatal("the deployed program does not know itself")
+	}
+	if err := host.Withdraw(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !host.Info().Deployed {
+		t.Error("the process that runs changed with its file")
+	}
+}
+
 func TestAddMembership(t *testing.T) {
 	agents := []struct{ address, want string }{{"192.0.2.1", "alive"}, {"192.0.2.2", "failed"}, {"192.0.2.3", ""}}
 	listed := make([]report.Agent, len(agents))

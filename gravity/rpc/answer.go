@@ -56,18 +56,21 @@ func (s *Server) wipe(ctx context.Context, _ *nothing) (*nothing, error) {
 	return &nothing{}, nil
 }
 
-// shutdown goes back to the installed program.
+// shutdown goes back to the installed program. A deployed program that does not
+// run (it failed to start) is withdrawn as well.
 func (s *Server) shutdown(ctx context.Context, _ *nothing) (*nothing, error) {
-	if !s.host.Info().Deployed {
-		return &nothing{}, nil
-	}
-	if err := s.idle(); err != nil {
-		return nil, err
+	deployed := s.host.Info().Deployed
+	if deployed {
+		if err := s.idle(); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.host.Withdraw(ctx); err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	s.host.Restart()
+	if deployed {
+		s.host.Restart()
+	}
 	return &nothing{}, nil
 }
 
