@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestUploadCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(seen.first) != 2 || seen.first[1] == 0 {
+	if len(seen.first) < 2 || slices.Contains(seen.first[1:], 0) {
 		t.Errorf("it began at %d", seen.first)
 	}
 	want := sh(t, one, "sha256sum "+remote+" | cut -d ' ' -f 1")

@@ -51,15 +51,15 @@ func randomFile(t *testing.T, size int) (string, []byte) {
 	return path, content
 }
 
-// progress notes where transfers began, which is where progress goes back or
-// begins.
+// progress notes where transfers began: where progress begins, goes back, or
+// stays (the machine had got all that was sent). The end is told twice.
 type progress struct {
 	first []int64
 	last  int64
 }
 
-func (p *progress) note(done, _ int64) {
-	if len(p.first) == 0 || done < p.last {
+func (p *progress) note(done, total int64) {
+	if len(p.first) == 0 || done < p.last || done == p.last && done < total {
 		p.first = append(p.first, done)
 	}
 	p.last = done
