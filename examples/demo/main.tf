@@ -1,5 +1,5 @@
-# A cluster of any machines, with the application of a bundle. `lab up -n 3` boots
-# machines on one host, and `lab status -o json` has what the variables ask for.
+# A cluster of three machines, with the application of a bundle. `make demo` boots
+# the machines on this host, builds the bundle and applies this.
 
 terraform {
   required_providers {
