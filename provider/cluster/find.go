@@ -16,15 +16,19 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/provider/node"
 )
 
-const (
+// pace is how fast masters are asked.
+type pace struct {
 	// headStart is how long a master is asked before the next one is, too.
-	headStart = 2 * time.Second
+	headStart time.Duration
 	// patience is how long a cluster whose machines answer may take to have a
 	// master that speaks for it: an API server may be starting.
-	patience = 45 * time.Second
+	patience time.Duration
 	// pause is between two rounds.
-	pause = 2 * time.Second
-)
+	pause time.Duration
+}
+
+// steady spares machines that work, and waits for those that start.
+var steady = pace{headStart: 2 * time.Second, patience: 45 * time.Second, pause: 2 * time.Second}
 
 var (
 	// ErrAbsent says that every machine answers, and none is a node of the cluster.
@@ -64,26 +68,30 @@ func (f *Found) Member(address string) (report.StatusNode, bool) {
 // cluster of a name; an empty name is any cluster. The error is ErrAbsent if there
 // is none, and otherwise has what each machine said.
 func Find(ctx context.Context, reach *access.Access, name string, masters []Master) (*Found, error) {
-	found, err := find(ctx, reach, name, masters)
+	return steady.find(ctx, reach, name, masters)
+}
+
+func (p pace) find(ctx context.Context, reach *access.Access, name string, masters []Master) (*Found, error) {
+	found, err := p.rounds(ctx, reach, name, masters)
 	if err != nil && name != "" {
 		return nil, fmt.Errorf("cluster %s: %w", name, err)
 	}
 	return found, err
 }
 
-func find(ctx context.Context, reach *access.Access, name string, masters []Master) (*Found, error) {
+func (p pace) rounds(ctx context.Context, reach *access.Access, name string, masters []Master) (*Found, error) {
 	if len(masters) == 0 {
 		return nil, cli.WithHint(errors.New("no master is known"), "name one in masters")
 	}
 	for start := time.Now(); ; {
-		found, err := round(ctx, reach, name, masters)
-		if err == nil || !errors.Is(err, errSilent) || time.Since(start) > patience {
+		found, err := p.round(ctx, reach, name, masters)
+		if err == nil || !errors.Is(err, errSilent) || time.Since(start) > p.patience {
 			return found, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, errors.Join(context.Cause(ctx), err)
-		case <-time.After(pause):
+		case <-time.After(p.pause):
 		}
 	}
 }
@@ -95,13 +103,13 @@ type answer struct {
 }
 
 // round asks all masters, until one answers.
-func round(ctx context.Context, reach *access.Access, name string, masters []Master) (*Found, error) {
+func (p pace) round(ctx context.Context, reach *access.Access, name string, masters []Master) (*Found, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan answer)
 	for i, master := range masters {
 		go func() {
-			found, err := ask(ctx, reach, name, master, time.Duration(i)*headStart)
+			found, err := ask(ctx, reach, name, master, time.Duration(i)*p.headStart)
 			answers <- answer{found, err}
 		}()
 	}

@@ -57,18 +57,21 @@ func dead(t *testing.T) Master {
 	return master
 }
 
+// quick is a pace for machines that answer at once.
+var quick = pace{headStart: 50 * time.Millisecond, patience: time.Minute, pause: 20 * time.Millisecond}
+
 func reach(t *testing.T) *access.Access {
 	t.Helper()
-	t.Setenv("SSH_AUTH_SOCK", "")
 	pool := connection.NewPool(connection.PoolOptions{})
 	t.Cleanup(pool.Close)
 	return access.New(access.NewSettings(types.ObjectValueMust(
-		map[string]attr.Type{"password": types.StringType, "timeout": types.StringType},
-		map[string]attr.Value{"password": types.StringValue("open"), "timeout": types.StringValue("2s")},
+		map[string]attr.Type{"password": types.StringType, "timeout": types.StringType, "agent": types.BoolType},
+		map[string]attr.Value{"password": types.StringValue("open"), "timeout": types.StringValue("2s"), "agent": types.BoolValue(false)},
 	)), pool)
 }
 
 func TestFind(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		scripts []string // empty for a machine without gravity, "dead" for one that is
 		cluster string
@@ -91,6 +94,7 @@ func TestFind(t *testing.T) {
 		"nobody":                     {cluster: "shop", want: "no master is known"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var masters []Master
 			for i, script := range test.scripts {
 				if script == "dead" {
@@ -99,7 +103,7 @@ func TestFind(t *testing.T) {
 					masters = append(masters, machine(t, fmt.Sprintf("10.0.0.%d", 9+i), script))
 				}
 			}
-			found, err := Find(t.Context(), reach(t), test.cluster, masters)
+			found, err := quick.find(t.Context(), reach(t), test.cluster, masters)
 			if test.want != "" {
 				if err == nil || !strings.Contains(err.Error(), test.want) || errors.Is(err, ErrAbsent) != test.absent {
 					t.Fatalf("%v, want %q, absent %v", err, test.want, test.absent)
@@ -143,16 +147,17 @@ func check(t *testing.T, found *Found, known []Master) {
 
 // TestFindPatience: a cluster that starts is waited for.
 func TestFindPatience(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "asked")
 	master := machine(t, "10.0.0.9", "if [ -e "+file+" ]; then "+good+"; fi; touch "+file+"; "+starting)
-	found, err := Find(t.Context(), reach(t), "shop", []Master{master})
+	found, err := quick.find(t.Context(), reach(t), "shop", []Master{master})
 	if err != nil {
 		t.Fatal(err)
 	}
 	found.Release()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	if _, err := Find(ctx, reach(t), "shop", []Master{machine(t, "10.0.0.9", starting)}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := quick.find(ctx, reach(t), "shop", []Master{machine(t, "10.0.0.9", starting)}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a cluster that does not start: %v", err)
 	}
 }
