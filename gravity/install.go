@@ -334,7 +334,7 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 	}
 	s := &install.Settings{
 		Bundle: path, Digest: b.Digest().String(), VXLANPort: i.vxlanPort, AdminServiceAccounts: i.adminAccounts,
-		SkipChecks: i.skipChecks, ChecksOff: checksOff(),
+		SkipChecks: i.skipChecks, ChecksOff: checksOff(), Flavor: i.flavor, Zones: i.zones,
 		ServiceUser: i.serviceUser, ServiceGroup: i.serviceGroup,
 		Node: node.Node{
 			Cluster: i.cluster, Master: true, Runtime: index.Runtimes[0].Version, Application: index.Name, Version: index.Version,
@@ -368,6 +368,9 @@ func (i *installation) settings(path string, b *bundle.Bundle, m *manifest.Manif
 		return nil, cli.Usagef("--service-cidr: %w", err)
 	}
 	if s.DNSZones, err = parseZones(i.zones); err != nil {
+		return nil, err
+	}
+	if s.Mounts, err = parseMounts(i.mounts); err != nil {
 		return nil, err
 	}
 	if s.Node.Mounts, err = mounts(m, s.Node.Role, i.mounts); err != nil {
@@ -499,9 +502,8 @@ func parseZones(zones []string) (map[string][]netip.AddrPort, error) {
 	return parsed, nil
 }
 
-// mounts lists the volumes of a node profile, with the folders that --mount
-// names instead of the profile's.
-func mounts(m *manifest.Manifest, role string, named []string) ([]node.Mount, error) {
+// parseMounts reads NAME:PATH.
+func parseMounts(named []string) (map[string]string, error) {
 	sources := make(map[string]string)
 	for _, mount := range named {
 		name, path, ok := strings.Cut(mount, ":")
@@ -509,6 +511,16 @@ func mounts(m *manifest.Manifest, role string, named []string) ([]node.Mount, er
 			return nil, cli.Usagef("--mount: %q is not NAME:PATH with an absolute path", mount)
 		}
 		sources[name] = path
+	}
+	return sources, nil
+}
+
+// mounts lists the volumes of a node profile, with the folders that --mount
+// names instead of the profile's.
+func mounts(m *manifest.Manifest, role string, named []string) ([]node.Mount, error) {
+	sources, err := parseMounts(named)
+	if err != nil {
+		return nil, err
 	}
 	profile, _ := m.Profile(role)
 	var list []node.Mount

@@ -46,7 +46,8 @@ func New(version string, pool *connection.Pool) provider.Provider {
 // model is the provider's configuration. ssh is an object, since it may be
 // unknown as a whole.
 type model struct {
-	SSH types.Object `tfsdk:"ssh"`
+	SSH          types.Object `tfsdk:"ssh"`
+	InsecureHubs types.List   `tfsdk:"insecure_hubs"`
 }
 
 func (p *gravityProvider) Metadata(_ context.Context, _ provider.MetadataRequest, response *provider.MetadataResponse) {
@@ -58,7 +59,14 @@ func (p *gravityProvider) Schema(_ context.Context, _ provider.SchemaRequest, re
 	response.Schema = schema.Schema{
 		MarkdownDescription: "Installs and runs Gravity clusters: Kubernetes and an application from one file, on machines without internet. " +
 			"The provider works over SSH, with the `gravity` of the machines.",
-		Attributes: map[string]schema.Attribute{"ssh": access.ProviderAttribute()},
+		Attributes: map[string]schema.Attribute{
+			"ssh": access.ProviderAttribute(),
+			"insecure_hubs": schema.ListAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Hosts of hubs, such as `hub.local:5000`, that may speak HTTP, or have certificates that nobody vouches for. " +
+					"Credentials for hubs are those of docker.",
+			},
+		},
 	}
 }
 
@@ -84,6 +92,11 @@ func (p *gravityProvider) Configure(ctx context.Context, request provider.Config
 	ctx = settings.Mask(ctx)
 	tflog.Debug(ctx, "configured", map[string]any{"version": p.version})
 	reach := access.New(settings, p.pool)
+	for _, element := range config.InsecureHubs.Elements() {
+		if host, ok := element.(types.String); ok && !host.IsUnknown() {
+			reach.InsecureHubs = append(reach.InsecureHubs, host.ValueString())
+		}
+	}
 	response.ResourceData = reach
 	response.DataSourceData = reach
 	response.EphemeralResourceData = reach

@@ -34,9 +34,14 @@ func TestSchema(t *testing.T) {
 		checkAttributes(t, name, schema.Block.Attributes)
 	}
 	secrets := 0
-	for _, attribute := range response.Provider.Block.Attributes[0].NestedType.Attributes {
-		if attribute.Sensitive {
-			secrets++
+	for _, parent := range response.Provider.Block.Attributes {
+		if parent.Name != "ssh" {
+			continue
+		}
+		for _, attribute := range parent.NestedType.Attributes {
+			if attribute.Sensitive {
+				secrets++
+			}
 		}
 	}
 	if secrets != 6 {

@@ -106,17 +106,17 @@ func (r *Remote) find(ctx context.Context, parsed name.Reference) error {
 			return fmt.Errorf("%s: %w", bundle.NameSignature, err)
 		}
 	}
-	return r.checkName(parsed)
+	return checkName(r.Index, parsed)
 }
 
 // checkName refuses another bundle than the one that was asked for, whoever signed
 // it: an older one is not what somebody wants who asks for a version.
-func (r *Remote) checkName(parsed name.Reference) error {
+func checkName(index *bundle.Index, parsed name.Reference) error {
 	path := parsed.Context().RepositoryStr()
 	last := path[strings.LastIndexByte(path, '/')+1:]
 	tag, tagged := parsed.(name.Tag)
-	if strings.ToLower(r.Index.Name) != last || tagged && Tag(r.Index.Version) != tag.TagStr() {
-		return fmt.Errorf("the hub has another bundle under this name: %s %s", r.Index.Name, r.Index.Version)
+	if strings.ToLower(index.Name) != last || tagged && Tag(index.Version) != tag.TagStr() {
+		return fmt.Errorf("the hub has another bundle under this name: %s %s", index.Name, index.Version)
 	}
 	return nil
 }

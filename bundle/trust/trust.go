@@ -136,6 +136,24 @@ func Trusting(paths ...string) (Policy, error) {
 	return policy, nil
 }
 
+// TrustingKeys is the policy that requires a signature by one of some keys, given
+// in PEM. origin is what names them, for errors.
+func TrustingKeys(origin string, keys ...[]byte) (Policy, error) {
+	policy := Policy{Require: true, origin: origin}
+	if len(keys) > maxKeys {
+		return Policy{}, fmt.Errorf("%s: more than %d keys", origin, maxKeys)
+	}
+	for i, text := range keys {
+		name := fmt.Sprintf("%s[%d]", origin, i)
+		key, err := signature.ParsePublicKey(text)
+		if err != nil {
+			return Policy{}, fmt.Errorf("%s: %w", name, err)
+		}
+		policy.Keys = append(policy.Keys, Key{PublicKey: key, Name: name})
+	}
+	return policy, nil
+}
+
 // Add trusts the key of a file, or those of a folder's files *.pem and *.pub.
 func (p *Policy) Add(path string) error {
 	info, err := os.Stat(path)

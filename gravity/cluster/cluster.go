@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -51,10 +52,29 @@ type Facts struct {
 	// CertificateLifetime is how long certificates of nodes are good, in
 	// nanoseconds; zero means a year.
 	CertificateLifetime time.Duration `json:"certificate_lifetime,omitempty"`
+	// Installation is what its installation was asked for.
+	Installation Installation `json:"installation,omitzero"`
+}
+
+// Installation is what an installation was asked for where nothing else tells it
+// later, as it was written; it counted then, and never again.
+type Installation struct {
+	// Flavor is that of the application.
+	Flavor string `json:"flavor,omitempty"`
+	// Mounts are folders of the first node, by the names of volumes.
+	Mounts map[string]string `json:"mounts,omitempty"`
+	// DNSZones are DOMAIN/ADDRESS[:PORT].
+	DNSZones []string `json:"dns_zones,omitempty"`
+	// SkipChecks are names of preflight checks.
+	SkipChecks []string `json:"skip_checks,omitempty"`
 }
 
 // Write records the facts.
 func Write(ctx context.Context, client *kube.Client, f *Facts) error {
+	installation, err := json.Marshal(f.Installation)
+	if err != nil {
+		return err
+	}
 	return client.ApplyObject(ctx, &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ConfigMap",
 		"metadata": map[string]any{"name": configMap, "namespace": Namespace},
@@ -65,6 +85,7 @@ func Write(ctx context.Context, client *kube.Client, f *Facts) error {
 			"vxlan-port":  strconv.Itoa(f.VXLANPort),
 			"service_uid": strconv.FormatInt(f.ServiceUser, 10), "service_gid": strconv.FormatInt(f.ServiceGroup, 10),
 			"cloud-provider": f.CloudProvider, "certificate-lifetime": f.CertificateLifetime.String(),
+			"installation": string(installation),
 		},
 	}})
 }
@@ -91,7 +112,7 @@ func parse(data map[string]string) (*Facts, error) {
 		Name: data["name"], State: data["state"], Application: data["application"], Version: data["version"],
 		Runtime: data["runtime"], Bundle: data["bundle"], CloudProvider: data["cloud-provider"],
 	}
-	var failed [6]error
+	var failed [7]error
 	f.PodNetwork, failed[0] = netip.ParsePrefix(data["pod-network"])
 	f.ServiceNetwork, failed[1] = netip.ParsePrefix(data["service-network"])
 	f.VXLANPort, failed[2] = strconv.Atoi(data["vxlan-port"])
@@ -99,6 +120,9 @@ func parse(data map[string]string) (*Facts, error) {
 	f.ServiceGroup, failed[4] = strconv.ParseInt(data["service_gid"], 10, 64)
 	if text := data["certificate-lifetime"]; text != "" {
 		f.CertificateLifetime, failed[5] = time.ParseDuration(text)
+	}
+	if text := data["installation"]; text != "" {
+		failed[6] = json.Unmarshal([]byte(text), &f.Installation)
 	}
 	return f, errors.Join(failed[:]...)
 }

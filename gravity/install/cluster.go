@@ -185,5 +185,8 @@ func (e *election) Execute(ctx context.Context) error {
 		PodNetwork: e.settings.PodNetwork, ServiceNetwork: e.settings.ServiceNetwork, VXLANPort: e.settings.VXLANPort,
 		ServiceUser: e.settings.ServiceUser, ServiceGroup: e.settings.ServiceGroup, CloudProvider: n.CloudProvider,
 		CertificateLifetime: n.CertificateLifetime,
+		Installation: cluster.Installation{
+			Flavor: e.settings.Flavor, Mounts: e.settings.Mounts, DNSZones: e.settings.Zones, SkipChecks: e.settings.SkipChecks,
+		},
 	})
 }

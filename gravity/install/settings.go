@@ -46,6 +46,11 @@ type Settings struct {
 	// AdminServiceAccounts gives the default service accounts of default and
 	// kube-system all rights, as the original did (S107).
 	AdminServiceAccounts bool `json:"admin_service_accounts,omitempty"`
+	// Flavor, Mounts and Zones are as they were asked for; what became of mounts and
+	// zones is in Node and DNSZones.
+	Flavor string            `json:"flavor,omitempty"`
+	Mounts map[string]string `json:"mounts,omitempty"`
+	Zones  []string          `json:"zones,omitempty"`
 	// SkipChecks are names of preflight checks to skip; ChecksOff skips all (S15).
 	SkipChecks []string `json:"skip_checks,omitempty"`
 	ChecksOff  bool     `json:"checks_off,omitempty"`

@@ -243,6 +243,7 @@ func (c *collector) askCluster(ctx context.Context) error {
 			Bundle: facts.Bundle, Runtime: facts.Runtime,
 			PodNetwork: facts.PodNetwork.String(), ServiceNetwork: facts.ServiceNetwork.String(), VXLANPort: facts.VXLANPort,
 			ServiceUser: facts.ServiceUser, ServiceGroup: facts.ServiceGroup, CloudProvider: facts.CloudProvider,
+			Installation: report.StatusInstallation(facts.Installation),
 		}
 	}
 	endpoints, err := install.Endpoints(ctx, c.paths)

@@ -64,6 +64,20 @@ type StatusFacts struct {
 	ServiceGroup int64 `json:"service_gid"`
 	// CloudProvider is generic, aws or gce.
 	CloudProvider string `json:"cloud_provider"`
+	// Installation is what the installation was asked for.
+	Installation StatusInstallation `json:"installation,omitzero"`
+}
+
+// StatusInstallation is what an installation was asked for where nothing else tells
+// it later.
+type StatusInstallation struct {
+	Flavor string `json:"flavor,omitempty"`
+	// Mounts are folders of the first node, by the names of volumes.
+	Mounts map[string]string `json:"mounts,omitempty"`
+	// DNSZones are DOMAIN/ADDRESS[:PORT].
+	DNSZones []string `json:"dns_zones,omitempty"`
+	// SkipChecks are names of preflight checks.
+	SkipChecks []string `json:"skip_checks,omitempty"`
 }
 
 // StatusApplication is the application of the cluster.

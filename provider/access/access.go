@@ -18,6 +18,10 @@ import (
 // Access is what the provider hands to its resources. Its methods may be called
 // concurrently.
 type Access struct {
+	// InsecureHubs are hosts of hubs that may speak HTTP, or have certificates that
+	// nobody vouches for. It is set before anybody uses the rest.
+	InsecureHubs []string
+
 	settings Settings
 	pool     *connection.Pool
 

@@ -5,10 +5,11 @@ import (
 	"context"
 	"net/netip"
 
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/listplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
 )
 
 // parsed validates a text by parsing it.
@@ -54,13 +55,18 @@ func Network() validator.String {
 	}}
 }
 
+// PublicKey wants a public key in PEM.
+func PublicKey() validator.String {
+	return parsed{"a public key in PEM", func(text string) string {
+		if _, err := signature.ParsePublicKey([]byte(text)); err != nil {
+			return "It is no public key: " + err.Error() + ".\n\nTo do: give the content of the file that 'tele key' wrote, such as file(\"release.pub\")."
+		}
+		return ""
+	}}
+}
+
 // MapChanged wants another object for another value, unless the value is not known
 // since the object was imported.
 func MapChanged(_ context.Context, request planmodifier.MapRequest, response *mapplanmodifier.RequiresReplaceIfFuncResponse) {
-	response.RequiresReplace = !request.StateValue.IsNull()
-}
-
-// ListChanged is MapChanged for lists.
-func ListChanged(_ context.Context, request planmodifier.ListRequest, response *listplanmodifier.RequiresReplaceIfFuncResponse) {
 	response.RequiresReplace = !request.StateValue.IsNull()
 }

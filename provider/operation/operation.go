@@ -6,12 +6,14 @@ package operation
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
@@ -41,6 +43,13 @@ type Operation struct {
 	// Program is where gravity is on the machine; if it is not there, it is taken
 	// out of Bundle.
 	Program, Bundle string
+	// IndexDigest and ProgramDigest are what index.json of Bundle and Program must
+	// have, as sha256:…; anything else is refused before it is executed. Empty means
+	// that nobody knows.
+	IndexDigest, ProgramDigest string
+	// TrustedKeys are public keys in PEM. If there are some, gravity accepts no
+	// bundle but one that one of them signed.
+	TrustedKeys []string
 	// Args follow the verb. They are stored: what is secret is in Stdin.
 	Args  []string
 	Stdin []byte
@@ -85,13 +94,19 @@ func (o *Operation) Check(ctx context.Context) error {
 // Start starts the operation unless it was started, and takes up again what was
 // cut off. Check comes before.
 func (o *Operation) Start(ctx context.Context) error {
-	bundle := o.Bundle
-	if bundle == "" {
-		bundle = "-"
-	}
-	args := append([]string{"sh", "-c", operateScript, "operate", o.Verb, o.Machine.StateDir(), o.Program, bundle}, o.Args...)
-	_, err := o.Machine.StartDetached(ctx, node.Detached{Key: o.Key, Args: args, Stdin: o.Stdin})
+	_, err := o.Machine.StartDetached(ctx, node.Detached{Key: o.Key, Args: o.command(), Stdin: o.Stdin})
 	return err
+}
+
+// command is operate.sh with its arguments.
+func (o *Operation) command() []string {
+	args := []string{"sh", "-c", operateScript, "operate", o.Verb, o.Machine.StateDir(), o.Program}
+	for _, optional := range []string{o.Bundle, strings.TrimPrefix(o.IndexDigest, "sha256:"), strings.TrimPrefix(o.ProgramDigest, "sha256:")} {
+		args = append(args, cmp.Or(optional, "-"))
+	}
+	args = append(args, strconv.Itoa(len(o.TrustedKeys)))
+	args = append(args, o.TrustedKeys...)
+	return append(args, o.Args...)
 }
 
 // restarts bounds how often an operation is started again that a loss of power cut

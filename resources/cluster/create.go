@@ -39,7 +39,7 @@ func (r *clusterResource) Create(ctx context.Context, request resource.CreateReq
 		return
 	}
 	defer release()
-	if err := begin(limited, o, &m, secret); err != nil {
+	if err := r.begin(limited, o, &m, secret); err != nil {
 		access.AddError(&response.Diagnostics, "Cannot install cluster", err)
 		return
 	}
@@ -76,7 +76,7 @@ func withTimeout(ctx context.Context, limit time.Duration) (context.Context, con
 }
 
 // begin has the installation run, if it does not yet: it may be complete then, too.
-func begin(ctx context.Context, o *operation.Operation, m *model, secret types.String) error {
+func (r *clusterResource) begin(ctx context.Context, o *operation.Operation, m *model, secret types.String) error {
 	state, err := o.Machine.State(ctx, o.Key)
 	if err != nil {
 		return err
@@ -98,8 +98,12 @@ func begin(ctx context.Context, o *operation.Operation, m *model, secret types.S
 			return err
 		}
 	}
+	file, err := r.obtain(ctx, o, m)
+	if err != nil {
+		return err
+	}
 	_, err = o.Machine.Upload(ctx, node.Upload{
-		Path: m.Bundle.ValueString(), Digest: m.BundleDigest.ValueString(), Name: bundleFile, Progress: access.Progress(ctx, "bundle"),
+		Path: file, Digest: m.BundleDigest.ValueString(), Name: bundleFile, Progress: access.Progress(ctx, "bundle"),
 		Waiting: func() { tflog.Info(ctx, "another Terraform sends the same bundle") },
 	})
 	if err != nil {
@@ -113,6 +117,31 @@ func begin(ctx context.Context, o *operation.Operation, m *model, secret types.S
 		}
 	}
 	return o.Start(ctx)
+}
+
+// obtain brings the bundle of the plan into a file here, and tells the operation what
+// to expect of it. What was planned may lie elsewhere, or be another, by now.
+func (r *clusterResource) obtain(ctx context.Context, o *operation.Operation, m *model) (file string, err error) {
+	file = m.Bundle.ValueString()
+	digest := m.BundleDigest.ValueString()
+	if reference, ok := inHub(file); ok {
+		if file, err = r.hubs().fetch(ctx, reference, digest); err != nil {
+			return "", err
+		}
+	}
+	wanted, err := openFile(file)
+	if err != nil {
+		return "", err
+	}
+	if wanted.digest != digest {
+		return "", errMoved(file, wanted.digest, digest)
+	}
+	keys, _ := m.keys()
+	if err := checkSigners(wanted, keys); err != nil {
+		return "", err
+	}
+	o.IndexDigest, o.ProgramDigest, o.TrustedKeys = digest, wanted.program(), keys
+	return file, nil
 }
 
 // conclude fills in the state after a wait.
@@ -176,7 +205,7 @@ func (r *clusterResource) goOn(ctx context.Context, m *model, id, secret types.S
 		return err
 	}
 	defer release()
-	if err := begin(ctx, o, m, secret); err != nil {
+	if err := r.begin(ctx, o, m, secret); err != nil {
 		return err
 	}
 	result := o.Wait(ctx, access.NewLines(ctx, "install"))

@@ -29,6 +29,7 @@ type model struct {
 	OnDestroy        types.String `tfsdk:"on_destroy"`
 	SSH              types.Object `tfsdk:"ssh"`
 
+	SignedBy             types.List   `tfsdk:"signed_by"`
 	Flavor               types.String `tfsdk:"flavor"`
 	SkipChecks           types.List   `tfsdk:"skip_checks"`
 	Config               types.String `tfsdk:"config"`

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -14,8 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/gravity-platform/terraform-provider-gravity/bundle"
-	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/access"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/operation"
 )
@@ -44,7 +40,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, request resource.Modif
 	if response.Diagnostics.HasError() {
 		return
 	}
-	planBundle(&plan, before, &response.Diagnostics)
+	r.hubs().planBundle(ctx, &plan, before, &response.Diagnostics)
 	if response.Diagnostics.HasError() {
 		return
 	}
@@ -57,63 +53,50 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, request resource.Modif
 	response.Diagnostics.Append(response.Plan.Set(ctx, &plan)...)
 }
 
-// planBundle finds out which bundle is wanted. The one that is installed, by
-// another path or after an import, is no change.
-func planBundle(plan, before *model, diagnostics *diag.Diagnostics) {
-	at := path.Root("bundle")
+// planBundle finds out which bundle is wanted, and whether it may be installed. The
+// one that is installed, by another name or after an import, is no change.
+func (h hubs) planBundle(ctx context.Context, plan, before *model, diagnostics *diag.Diagnostics) {
 	if plan.Bundle.IsUnknown() {
 		if before == nil {
 			plan.BundleDigest = types.StringUnknown()
 		}
 		return
 	}
-	if reference, ok := strings.CutPrefix(plan.Bundle.ValueString(), "oci://"); ok {
-		diagnostics.AddAttributeError(at, "Bundle is not a file",
-			fmt.Sprintf("Bundles of hubs (%s) cannot be installed yet.\n\nTo do: get it as a file, and name its path.", reference))
+	name := plan.Bundle.ValueString()
+	stays := before != nil && !plan.replaces(before)
+	installed := stays && before.OperationStatus.ValueString() == operation.Completed
+	unchanged := installed && plan.Bundle.Equal(before.Bundle)
+	if unchanged && pinned(name) {
 		return
 	}
-	digest, err := digestOf(plan.Bundle.ValueString())
-	if before != nil && !plan.replaces(before) {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			// Nothing of it is needed any more.
-			if before.OperationStatus.ValueString() == operation.Completed && plan.Bundle.Equal(before.Bundle) {
-				return
-			}
-		case err == nil && digest == before.BundleDigest.ValueString():
-			plan.Bundle = before.Bundle
-			return
-		case err == nil:
-			diagnostics.AddAttributeError(at, "Cluster cannot be upgraded",
-				fmt.Sprintf("Cluster %s has the bundle %s (%s %s), and %s has %s. Upgrades are not supported yet.\n\n"+
-					"To do: name the bundle that is installed.", plan.Name.ValueString(), before.BundleDigest.ValueString(),
-					before.Application.ValueString(), before.Version.ValueString(), plan.Bundle.ValueString(), digest))
-			return
-		}
-	}
-	if err != nil {
+	at := path.Root("bundle")
+	wanted, err := h.offer(ctx, name)
+	switch {
+	case unchanged && errors.Is(err, fs.ErrNotExist):
+		return // nothing of it is needed any more
+	case unchanged && err != nil && isHub(name):
+		diagnostics.AddAttributeWarning(at, "Cannot ask hub", "The cluster is taken to have the bundle of this name. "+access.Detail(err))
+		return
+	case err != nil:
 		diagnostics.AddAttributeError(at, "Cannot read bundle", access.Detail(err))
 		return
+	case stays && wanted.digest != before.BundleDigest.ValueString():
+		diagnostics.AddAttributeError(at, "Cluster cannot be upgraded",
+			fmt.Sprintf("Cluster %s has the bundle %s (%s %s), and %s is %s. Upgrades are not supported yet.\n\n"+
+				"To do: name the bundle that is installed.", plan.Name.ValueString(), before.BundleDigest.ValueString(),
+				before.Application.ValueString(), before.Version.ValueString(), name, wanted.digest))
+		return
 	}
-	plan.BundleDigest = types.StringValue(digest)
-}
-
-func digestOf(path string) (string, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", cli.WithHint(err, "paths begin at the directory in which Terraform runs; path.module is the module's")
-	case err != nil:
-		return "", err
-	case info.IsDir():
-		return "", cli.WithHint(fmt.Errorf("%s is a folder", path), "name the file that 'tele build' wrote")
+	planSigners(plan, wanted, installed, diagnostics)
+	if stays {
+		plan.Bundle = before.Bundle
+		return
 	}
-	opened, err := bundle.Open(path)
-	if err != nil {
-		return "", cli.WithHint(err, "a bundle is a file that 'tele build' wrote; 'tele verify' tells more about a damaged one")
+	if before == nil {
+		// For what replaces a cluster, Terraform asks once more.
+		planChoices(plan, wanted, diagnostics)
 	}
-	defer opened.Close()
-	return opened.Digest().String(), nil
+	plan.BundleDigest = types.StringValue(wanted.digest)
 }
 
 // forget makes unknown what the end of the installation will tell.
@@ -144,7 +127,8 @@ func (m *model) replaces(before *model) bool {
 	return changed(m.Name, before.Name) || changed(m.AdvertiseAddress, before.AdvertiseAddress) || changed(m.Role, before.Role) ||
 		changed(m.PodNetwork, before.PodNetwork) || changed(m.ServiceNetwork, before.ServiceNetwork) ||
 		changed(m.VXLANPort, before.VXLANPort) || changed(m.ServiceUser, before.ServiceUser) || changed(m.ServiceGroup, before.ServiceGroup) ||
-		changed(m.CloudProvider, before.CloudProvider) || changed(m.Mounts, before.Mounts) || changed(m.DNSZones, before.DNSZones)
+		changed(m.CloudProvider, before.CloudProvider) || changed(m.Mounts, before.Mounts) ||
+		changed(m.DNSZones, before.DNSZones) && !sameZones(m.DNSZones, before.DNSZones)
 }
 
 // warnReplacement says what a replacement costs, and what a change does not do.

@@ -11,13 +11,14 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
 	masters "github.com/gravity-platform/terraform-provider-gravity/provider/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
 
-// writeBundle makes a small bundle and returns its path and digest.
-func writeBundle(t *testing.T, version string) (path, digest string) {
+// writeBundle makes a small bundle, signed by keys, and returns its path and digest.
+func writeBundle(t *testing.T, version string, keys ...signature.PrivateKey) (path, digest string) {
 	t.Helper()
 	blobs := bundle.Memory{}
 	target := blobs.Add([]byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","artifactType":"` +
@@ -25,18 +26,60 @@ func writeBundle(t *testing.T, version string) (path, digest string) {
 	target.MediaType, target.ArtifactType = media.OCIImageIndex, runtime.ArtifactType
 	program := blobs.Add([]byte("#!/bin/sh\n"))
 	path = filepath.Join(t.TempDir(), "shop.tar")
-	_, err := bundle.Write(t.Context(), path, bundle.Contents{
+	draft, err := bundle.Plan(t.Context(), bundle.Contents{
 		Name: "shop", Version: version, Platform: v1.Platform{OS: "linux", Architecture: "amd64"},
-		Manifest: []byte("apiVersion: bundle.gravitational.io/v2\nkind: Bundle\nmetadata: {name: shop, resourceVersion: " + version + "}\n"),
+		Manifest: []byte("apiVersion: bundle.gravitational.io/v2\nkind: Bundle\nmetadata: {name: shop, resourceVersion: " + version + "}\n" +
+			"nodeProfiles: [{name: server}, {name: worker}]\n" +
+			"installer: {flavors: {items: [{name: small, nodes: [{profile: server, count: 1}]}]}}\n"),
 		Runtimes: []bundle.Runtime{{Version: "1.37.2", Descriptor: target}}, Gravity: &program, Source: blobs,
-	}, bundle.Options{})
+	})
+	if err == nil {
+		err = draft.Sign(keys...)
+	}
+	if err == nil {
+		_, err = draft.Write(t.Context(), path, bundle.Options{})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if digest, err = digestOf(path); err != nil {
+	found, err := openFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return path, digest
+	return path, found.digest
+}
+
+func generate(t *testing.T) signature.PrivateKey {
+	t.Helper()
+	key, err := signature.Generate(signature.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// planned are the problems of the plan for a new cluster.
+func planned(t *testing.T, h hubs, bundle string, change func(*model)) diag.Diagnostics {
+	t.Helper()
+	plan := model{Name: types.StringValue("shop"), AdvertiseAddress: types.StringValue("10.0.0.1"), Bundle: types.StringValue(bundle)}
+	if change != nil {
+		change(&plan)
+	}
+	var problems diag.Diagnostics
+	h.planBundle(t.Context(), &plan, nil, &problems)
+	return problems
+}
+
+// wantProblem wants one problem with a text in it, or none for an empty text.
+func wantProblem(t *testing.T, problems diag.Diagnostics, severity diag.Severity, want string) {
+	t.Helper()
+	switch {
+	case want == "" && len(problems) == 0:
+	case want == "" || len(problems) != 1 || problems[0].Severity() != severity || !strings.Contains(problems[0].Detail(), want):
+		t.Errorf("the problems are %v, want %q", problems, want)
+	case !strings.Contains(problems[0].Detail(), "To do: "):
+		t.Errorf("it does not say what to do: %s", problems[0].Detail())
+	}
 }
 
 func TestPlanBundle(t *testing.T) {
@@ -57,7 +100,7 @@ func TestPlanBundle(t *testing.T) {
 		"new":                {path, nil, path, digest, ""},
 		"missing":            {path + ".missing", nil, "", "", "path.module"},
 		"a folder":           {filepath.Dir(path), nil, "", "", "is a folder"},
-		"a hub's":            {"oci://hub/shop:1.0.0", nil, "", "", "cannot be installed yet"},
+		"no hub's":           {"oci://shop:1.0.0", nil, "", "", "HOST/NAME:VERSION"},
 		"the same":           {path, installed(path, operation.Completed), path, digest, ""},
 		"moved":              {path, installed("elsewhere.tar", operation.Completed), "elsewhere.tar", digest, ""},
 		"imported":           {path, installed(digest, operation.Completed), digest, digest, ""},
@@ -71,7 +114,7 @@ func TestPlanBundle(t *testing.T) {
 				plan.BundleDigest = test.before.BundleDigest
 			}
 			var problems diag.Diagnostics
-			planBundle(&plan, test.before, &problems)
+			hubs{}.planBundle(t.Context(), &plan, test.before, &problems)
 			if test.problem != "" {
 				if !problems.HasError() || !strings.Contains(problems[0].Detail(), test.problem) {
 					t.Fatalf("the problems are %v, want %q", problems, test.problem)
@@ -86,7 +129,7 @@ func TestPlanBundle(t *testing.T) {
 	// Another cluster may have another bundle.
 	plan := model{Name: types.StringValue("shed"), AdvertiseAddress: types.StringValue("10.0.0.1"), Bundle: types.StringValue(other)}
 	var problems diag.Diagnostics
-	if planBundle(&plan, installed(path, operation.Completed), &problems); problems.HasError() {
+	if (hubs{}).planBundle(t.Context(), &plan, installed(path, operation.Completed), &problems); problems.HasError() {
 		t.Errorf("a cluster that takes its place: %v", problems)
 	}
 }

@@ -57,13 +57,6 @@ func (r *clusterResource) read(ctx context.Context, m *model) (gone bool, err er
 	return false, nil
 }
 
-// adopt completes what was imported: the bundle is known by its digest only.
-func (m *model) adopt(found *masters.Found) {
-	m.Name = types.StringValue(found.Status.Cluster.Domain)
-	m.Bundle = m.BundleDigest
-	m.OperationStatus = types.StringValue(operation.Completed)
-}
-
 // readInstallation asks the first master how far the installation is.
 func (r *clusterResource) readInstallation(ctx context.Context, m *model) (gone bool, err error) {
 	o, release, err := r.installation(m)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -67,8 +68,10 @@ func inputs() map[string]schema.Attribute {
 			Validators:    []validator.String{stringvalidator.RegexMatches(namePattern, "must have lower-case letters, digits, hyphens and dots only")},
 		},
 		"bundle": schema.StringAttribute{
-			Required: true, MarkdownDescription: "Path of the bundle that `tele build` wrote. What counts is its content: the same bundle at another " +
-				"path is no change.",
+			Required: true, MarkdownDescription: "Path of the bundle that `tele build` wrote, or `oci://HOST/PATH/NAME:VERSION` for one in a hub, " +
+				"with `@sha256:…` in place of the version for exactly that one. What counts is its content: the same bundle at another path is no " +
+				"change, and a version that leads to another bundle in the hub is one. Hubs are asked when Terraform plans, with the credentials of " +
+				"docker.",
 		},
 		"advertise_address": schema.StringAttribute{
 			Required: true, MarkdownDescription: "IP address of the first master, at which the other nodes reach it. Terraform connects to it, too, " +
@@ -97,7 +100,7 @@ func inputs() map[string]schema.Attribute {
 		},
 		"dns_zones": schema.ListAttribute{
 			Optional: true, ElementType: types.StringType, MarkdownDescription: "Resolvers of their own for domains, each as `DOMAIN/ADDRESS[:PORT]`.",
-			PlanModifiers: []planmodifier.List{listplanmodifier.RequiresReplaceIf(attribute.ListChanged, aboutReplace, aboutReplace)},
+			PlanModifiers: []planmodifier.List{listplanmodifier.RequiresReplaceIf(zonesChanged, aboutReplace, aboutReplace)},
 		},
 		"on_destroy": schema.StringAttribute{
 			Optional: true, Computed: true, Default: stringdefault.StaticString(destroyLeave),
@@ -131,15 +134,24 @@ func number(about string, least, most int64) schema.Attribute {
 func installationOnly() map[string]schema.Attribute {
 	const once = " It counts when the cluster is installed; a change later has no effect."
 	return map[string]schema.Attribute{
+		signedBy: schema.ListAttribute{
+			Optional: true, Computed: true, ElementType: types.StringType,
+			MarkdownDescription: "Public keys in PEM, such as `[file(\"release.pub\")]`, of which one must have signed the bundle (`tele sign`). It is " +
+				"checked when Terraform plans, before the bundle is sent, and on the machine before anything of it runs. Without it, every bundle is " +
+				"accepted that the machine's `/etc/gravity/trust.yaml` does not refuse. Of a cluster that is installed, it is a warning." + aboutAdopted,
+			PlanModifiers: []planmodifier.List{adopted{}},
+			Validators:    []validator.List{listvalidator.ValueStringsAre(attribute.PublicKey())},
+		},
 		"flavor": schema.StringAttribute{Optional: true, MarkdownDescription: "Flavor of the application." + once},
 		"skip_checks": schema.ListAttribute{
 			Optional: true, ElementType: types.StringType,
 			MarkdownDescription: "Names of preflight checks to skip, as `gravity check` prints them." + once,
 		},
 		"config": schema.StringAttribute{
-			Optional: true, Sensitive: true, MarkdownDescription: "YAML with Kubernetes objects and Gravity documents to create. Terraform's state keeps it: " +
-				"what is secret belongs into `config_wo`." + once,
-			Validators: []validator.String{stringvalidator.ConflictsWith(path.MatchRoot("config_wo"))},
+			Optional: true, Computed: true, Sensitive: true, MarkdownDescription: "YAML with Kubernetes objects and Gravity documents to create. Terraform's state keeps it: " +
+				"what is secret belongs into `config_wo`." + once + aboutAdopted,
+			PlanModifiers: []planmodifier.String{adopted{}},
+			Validators:    []validator.String{stringvalidator.ConflictsWith(path.MatchRoot("config_wo"))},
 		},
 		"config_wo": schema.StringAttribute{
 			Optional: true, Sensitive: true, WriteOnly: true, MarkdownDescription: "As `config`, and neither state nor plan have it. It needs Terraform 1.11 " +
@@ -147,8 +159,10 @@ func installationOnly() map[string]schema.Attribute {
 			Validators: []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("config_wo_version"))},
 		},
 		"config_wo_version": schema.Int64Attribute{
-			Optional: true, MarkdownDescription: "Version of `config_wo`, to be counted up when that changes.",
-			Validators: []validator.Int64{int64validator.AlsoRequires(path.MatchRoot("config_wo"))},
+			Optional: true, Computed: true, MarkdownDescription: "Version of `config_wo`, from 1 on, to be counted up when that changes." + aboutAdopted +
+				" The state has 0 then.",
+			PlanModifiers: []planmodifier.Int64{adopted{}},
+			Validators:    []validator.Int64{int64validator.Any(int64validator.OneOf(0), int64validator.AlsoRequires(path.MatchRoot("config_wo")))},
 		},
 	}
 }
