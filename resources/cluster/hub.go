@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/hub"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cachedir"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -22,9 +23,10 @@ import (
 const (
 	// hubScheme begins the name of a bundle in a hub.
 	hubScheme = "oci://"
-	// hubPatience is how long a hub may take to say what a name leads to: somebody
-	// waits for the plan.
+	// hubPatience is how long a hub may take to say what a name leads to, and
+	// hubAttempts how often it is asked: somebody waits for the plan.
 	hubPatience = time.Minute
+	hubAttempts = 3
 	// keepUnused is how long files of bundles are kept that nobody uses.
 	keepUnused = 30 * 24 * time.Hour
 )
@@ -49,6 +51,8 @@ type hubs struct {
 	// insecure are hosts that may speak HTTP, or have certificates that nobody vouches
 	// for.
 	insecure []string
+	// retry says when requests are repeated that failed.
+	retry pull.Retry
 }
 
 // hubs are those that the provider may reach. It has nothing while Terraform only
@@ -62,7 +66,7 @@ func (r *clusterResource) hubs() hubs {
 
 func (h hubs) options() (hub.Options, error) {
 	folder, err := cachedir.Path("tele")
-	return hub.Options{Insecure: h.insecure, StateDir: folder}, err
+	return hub.Options{Insecure: h.insecure, StateDir: folder, Retry: h.retry}, err
 }
 
 // look asks a hub what a reference leads to now.
@@ -70,6 +74,9 @@ func (h hubs) look(ctx context.Context, reference string) (*offer, error) {
 	options, err := h.options()
 	if err != nil {
 		return nil, err
+	}
+	if options.Retry.Attempts == 0 {
+		options.Retry.Attempts = hubAttempts
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, hubPatience, fmt.Errorf("no answer after %s", hubPatience))
 	defer cancel()
@@ -88,6 +95,9 @@ var insecureFlag = regexp.MustCompile(`add --insecure=(\S+)`)
 // explainHub has hints name what the provider has instead of tele's flags.
 func explainHub(err error) error {
 	hints := cli.Hints(err)
+	if len(hints) == 0 {
+		hints = []string{"check the name, and that the hub can be reached from where Terraform runs"}
+	}
 	for i, hint := range hints {
 		hints[i] = insecureFlag.ReplaceAllString(hint, `add "$1" to insecure_hubs of the provider`)
 	}

@@ -20,11 +20,17 @@ import (
 // writeBundle makes a small bundle, signed by keys, and returns its path and digest.
 func writeBundle(t *testing.T, version string, keys ...signature.PrivateKey) (path, digest string) {
 	t.Helper()
+	return writeProgram(t, version, "#!/bin/sh\n", keys...)
+}
+
+// writeProgram is writeBundle with another gravity.
+func writeProgram(t *testing.T, version, gravity string, keys ...signature.PrivateKey) (path, digest string) {
+	t.Helper()
 	blobs := bundle.Memory{}
 	target := blobs.Add([]byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","artifactType":"` +
 		runtime.ArtifactType + `","manifests":[]}`))
 	target.MediaType, target.ArtifactType = media.OCIImageIndex, runtime.ArtifactType
-	program := blobs.Add([]byte("#!/bin/sh\n"))
+	program := blobs.Add([]byte(gravity))
 	path = filepath.Join(t.TempDir(), "shop.tar")
 	draft, err := bundle.Plan(t.Context(), bundle.Contents{
 		Name: "shop", Version: version, Platform: v1.Platform{OS: "linux", Architecture: "amd64"},
