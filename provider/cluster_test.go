@@ -23,6 +23,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection/sshtest"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/terraformtest"
 )
 
 // fakeGravity answers as a master's gravity does, and notes what it was asked.
@@ -133,7 +134,7 @@ func echoed(f *fake) map[string]func() (tfprotov6.ProviderServer, error) {
 }
 
 func TestAccClusterData(t *testing.T) {
-	needTerraform(t)
+	terraformtest.Need(t)
 	f := newFake(t)
 	config := "data \"gravity_cluster\" \"demo\" {\n" + masters + "}\n"
 	at := func(path tfjsonpath.Path, want knownvalue.Check) statecheck.StateCheck {
@@ -184,7 +185,7 @@ func TestAccClusterData(t *testing.T) {
 
 // TestAccJoinToken: the token is there while Terraform runs, and revoked after.
 func TestAccJoinToken(t *testing.T) {
-	needTerraform(t)
+	terraformtest.Need(t)
 	f := newFake(t)
 	config := func(more string) string {
 		return "ephemeral \"gravity_join_token\" \"demo\" {\n" + masters + more + "}\n" +
@@ -214,7 +215,7 @@ func TestAccJoinToken(t *testing.T) {
 }
 
 func TestAccKubeconfig(t *testing.T) {
-	needTerraform(t)
+	terraformtest.Need(t)
 	f := newFake(t)
 	config := func(more string) string {
 		return "ephemeral \"gravity_kubeconfig\" \"demo\" {\n" + masters + more + "}\n" +
@@ -244,7 +245,7 @@ func TestAccKubeconfig(t *testing.T) {
 // TestAccClusterSecrets: what clusters give is in nothing that Terraform and the
 // provider write down.
 func TestAccClusterSecrets(t *testing.T) {
-	needTerraform(t)
+	terraformtest.Need(t)
 	f := newFake(t)
 	path := writeBundle(t)
 	s := newSearch(t)

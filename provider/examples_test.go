@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection/sshtest"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/terraformtest"
 )
 
 // examples is where the documentation's examples lie; apps and what makes their
@@ -21,7 +22,7 @@ const examples = "../examples"
 // TestAccExamples plans every example with a real Terraform, as its reader would:
 // its machines, whatever their addresses, are one that pretends to be a master.
 func TestAccExamples(t *testing.T) {
-	needTerraform(t)
+	terraformtest.Need(t)
 	f := newFake(t)
 	signer, private := sshtest.Key(t)
 	f.reachable(signer.PublicKey(), private)
@@ -123,7 +124,7 @@ func buildProvider(t *testing.T) string {
 // terraform runs Terraform in a folder and returns what it says.
 func terraform(t *testing.T, folder string, args ...string) string {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), os.Getenv("TF_ACC_TERRAFORM_PATH"), args...)
+	command := exec.CommandContext(t.Context(), os.Getenv(terraformtest.Path), args...)
 	command.Dir = folder
 	output, err := command.CombinedOutput()
 	if err != nil {

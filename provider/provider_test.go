@@ -3,7 +3,6 @@ package provider_test
 import (
 	"crypto/rand"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -24,34 +23,9 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/provider"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection/sshtest"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/terraformtest"
 	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
-
-// needTerraform skips a test that drives a real Terraform, and keeps what that
-// Terraform does to this machine.
-func needTerraform(t *testing.T) {
-	t.Helper()
-	if os.Getenv("TF_ACC") == "" {
-		t.Skip("drives Terraform; set TF_ACC=1")
-	}
-	found, err := exec.LookPath("terraform")
-	if err != nil {
-		t.Skip("there is no terraform in PATH")
-	}
-	t.Setenv("TF_ACC_TERRAFORM_PATH", found)
-	t.Setenv("CHECKPOINT_DISABLE", "1")
-	// A configuration of the user's could say to look for providers elsewhere.
-	configuration := filepath.Join(t.TempDir(), "terraformrc")
-	if err := os.WriteFile(configuration, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("TF_CLI_CONFIG_FILE", configuration)
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "TF_GRAVITY_") {
-			t.Setenv(name, "")
-		}
-	}
-}
 
 // factories serve the provider in this process.
 func factories(t *testing.T) map[string]func() (tfprotov6.ProviderServer, error) {
@@ -96,7 +70,7 @@ func writeBundle(t *testing.T) string {
 }
 
 func TestAccBundle(t *testing.T) {
-	needTerraform(t)
+	terraformtest.Need(t)
 	path := writeBundle(t)
 	opened, err := bundle.Open(path)
 	if err != nil {
@@ -140,7 +114,7 @@ func TestAccBundle(t *testing.T) {
 // TestAccSettings: what is wrong is told at plan time with its place, and what is
 // not known yet is not wrong.
 func TestAccSettings(t *testing.T) {
-	needTerraform(t)
+	terraformtest.Need(t)
 	path := writeBundle(t)
 	_, private := sshtest.Key(t)
 	with := func(ssh string) string {
@@ -164,7 +138,7 @@ func TestAccSettings(t *testing.T) {
 
 // TestAccSecrets: nothing that Terraform or the provider writes down has a secret.
 func TestAccSecrets(t *testing.T) {
-	needTerraform(t)
+	terraformtest.Need(t)
 	path := writeBundle(t)
 	_, private := sshtest.Key(t)
 	// Random, since the sources of this test are in what is searched.

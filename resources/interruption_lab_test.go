@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gravity-platform/terraform-provider-gravity/provider/terraformtest"
 )
 
 const (
@@ -55,7 +57,7 @@ func (s *site) write(path, content string) {
 // start starts Terraform in a process group of its own.
 func (p *program) start(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	p.Helper()
-	command := exec.CommandContext(p.Context(), os.Getenv("TF_ACC_TERRAFORM_PATH"), args...)
+	command := exec.CommandContext(p.Context(), os.Getenv(terraformtest.Path), args...)
 	command.Dir, command.Env = p.folder, p.env
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var output bytes.Buffer

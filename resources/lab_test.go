@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
 	"github.com/gravity-platform/terraform-provider-gravity/lab"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/terraformtest"
 )
 
 func TestMain(m *testing.M) {
@@ -58,26 +58,7 @@ type site struct {
 func newSite(t *testing.T, count int) *site {
 	t.Helper()
 	installtest.SkipWithoutLab(t)
-	if os.Getenv("TF_ACC") == "" {
-		t.Skip("drives Terraform; set TF_ACC=1")
-	}
-	found, err := exec.LookPath("terraform")
-	if err != nil {
-		t.Skip("there is no terraform in PATH")
-	}
-	t.Setenv("TF_ACC_TERRAFORM_PATH", found)
-	t.Setenv("CHECKPOINT_DISABLE", "1")
-	// A configuration of the user's could say to look for providers elsewhere.
-	settings := filepath.Join(t.TempDir(), "terraformrc")
-	if err := os.WriteFile(settings, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("TF_CLI_CONFIG_FILE", settings)
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "TF_GRAVITY_") {
-			t.Setenv(name, "")
-		}
-	}
+	terraformtest.Need(t)
 	s := &site{T: t, secret: rand.Text(), program: installtest.Program(t)}
 	s.bundle = installtest.Bundle(t, s.program, shop)
 	machines, err := lab.New(t.Context(), lab.Options{Name: fmt.Sprintf("tf-%d", os.Getpid()), Count: count, Log: t.Output()})
