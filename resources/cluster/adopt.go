@@ -25,7 +25,7 @@ var (
 )
 
 // aboutAdopted is for descriptions.
-const aboutAdopted = " No cluster tells it after an import: then it is no change, whatever it is."
+const aboutAdopted = " Nobody knows it after an import: whatever it is, then it is no change."
 
 // adopt completes what was imported: the bundle is known by its digest only, and what
 // counted when the cluster was installed by what the cluster has noted of it.
@@ -65,36 +65,49 @@ func textList(texts []string) types.List {
 	return types.ListValueMust(types.StringType, elements)
 }
 
-// adopted is for what counts when the cluster is installed and cannot be read later:
-// what an import left in the state stays, and so does what the configuration does not
-// have any more.
-type adopted struct{}
-
-// Description says what it does.
-func (adopted) Description(context.Context) string {
-	return "What an import does not know is no change."
+// lasting is for what counts when the cluster is installed: what the configuration
+// does not have, or not any more, stays as it was, and so does what an import left in
+// the state because nobody knows it.
+type lasting struct {
+	// notKnown is what that is; nil if clusters tell it.
+	notKnown attr.Value
 }
 
-// MarkdownDescription says what it does.
-func (a adopted) MarkdownDescription(ctx context.Context) string { return a.Description(ctx) }
+// Description says what it does.
+func (lasting) Description(context.Context) string { return "What is not configured stays as it was." }
 
-// PlanModifyString is for config.
-func (adopted) PlanModifyString(_ context.Context, request planmodifier.StringRequest, response *planmodifier.StringResponse) {
-	if request.ConfigValue.IsNull() || request.StateValue.Equal(notKnownConfig) {
+// MarkdownDescription says what it does.
+func (l lasting) MarkdownDescription(ctx context.Context) string { return l.Description(ctx) }
+
+// stays tells whether the state's value is the one to plan.
+func (l lasting) stays(config, state attr.Value) bool {
+	return config.IsNull() || l.notKnown != nil && state.Equal(l.notKnown)
+}
+
+// PlanModifyString is for flavor and config.
+func (l lasting) PlanModifyString(_ context.Context, request planmodifier.StringRequest, response *planmodifier.StringResponse) {
+	if l.stays(request.ConfigValue, request.StateValue) {
 		response.PlanValue = request.StateValue
 	}
 }
 
 // PlanModifyInt64 is for config_wo_version.
-func (adopted) PlanModifyInt64(_ context.Context, request planmodifier.Int64Request, response *planmodifier.Int64Response) {
-	if request.ConfigValue.IsNull() || request.StateValue.Equal(notKnownVersion) {
+func (l lasting) PlanModifyInt64(_ context.Context, request planmodifier.Int64Request, response *planmodifier.Int64Response) {
+	if l.stays(request.ConfigValue, request.StateValue) {
 		response.PlanValue = request.StateValue
 	}
 }
 
-// PlanModifyList is for signed_by.
-func (adopted) PlanModifyList(_ context.Context, request planmodifier.ListRequest, response *planmodifier.ListResponse) {
-	if request.ConfigValue.IsNull() || request.StateValue.Equal(notKnownKeys) {
+// PlanModifyList is for signed_by, dns_zones and skip_checks.
+func (l lasting) PlanModifyList(_ context.Context, request planmodifier.ListRequest, response *planmodifier.ListResponse) {
+	if l.stays(request.ConfigValue, request.StateValue) {
+		response.PlanValue = request.StateValue
+	}
+}
+
+// PlanModifyMap is for mounts.
+func (l lasting) PlanModifyMap(_ context.Context, request planmodifier.MapRequest, response *planmodifier.MapResponse) {
+	if l.stays(request.ConfigValue, request.StateValue) {
 		response.PlanValue = request.StateValue
 	}
 }

@@ -87,7 +87,7 @@ func (h hubs) planBundle(ctx context.Context, plan, before *model, diagnostics *
 				before.Application.ValueString(), before.Version.ValueString(), name, wanted.digest))
 		return
 	}
-	planSigners(plan, wanted, installed, diagnostics)
+	planSigners(plan, before, wanted, installed, diagnostics)
 	if stays {
 		plan.Bundle = before.Bundle
 		return

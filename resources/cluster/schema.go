@@ -84,9 +84,9 @@ func inputs() map[string]schema.Attribute {
 			PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplaceIfConfigured()},
 		},
 		"mounts": schema.MapAttribute{
-			Optional: true, ElementType: types.StringType,
+			Optional: true, Computed: true, ElementType: types.StringType,
 			MarkdownDescription: "Folders of the first master for volumes of its node profile, by the names of the volumes.",
-			PlanModifiers:       []planmodifier.Map{mapplanmodifier.RequiresReplaceIf(attribute.MapChanged, aboutReplace, aboutReplace)},
+			PlanModifiers:       []planmodifier.Map{lasting{}, mapplanmodifier.RequiresReplaceIf(attribute.MapChanged, aboutReplace, aboutReplace)},
 		},
 		"pod_cidr":     network("Network of pods, `10.244.0.0/16` by default."),
 		"service_cidr": network("Network of services, `10.100.0.0/16` by default."),
@@ -99,8 +99,8 @@ func inputs() map[string]schema.Attribute {
 			Validators:    []validator.String{stringvalidator.OneOf("generic", "aws", "gce")},
 		},
 		"dns_zones": schema.ListAttribute{
-			Optional: true, ElementType: types.StringType, MarkdownDescription: "Resolvers of their own for domains, each as `DOMAIN/ADDRESS[:PORT]`.",
-			PlanModifiers: []planmodifier.List{listplanmodifier.RequiresReplaceIf(zonesChanged, aboutReplace, aboutReplace)},
+			Optional: true, Computed: true, ElementType: types.StringType, MarkdownDescription: "Resolvers of their own for domains, each as `DOMAIN/ADDRESS[:PORT]`.",
+			PlanModifiers: []planmodifier.List{lasting{}, listplanmodifier.RequiresReplaceIf(zonesChanged, aboutReplace, aboutReplace)},
 		},
 		"on_destroy": schema.StringAttribute{
 			Optional: true, Computed: true, Default: stringdefault.StaticString(destroyLeave),
@@ -139,18 +139,22 @@ func installationOnly() map[string]schema.Attribute {
 			MarkdownDescription: "Public keys in PEM, such as `[file(\"release.pub\")]`, of which one must have signed the bundle (`tele sign`). It is " +
 				"checked when Terraform plans, before the bundle is sent, and on the machine before anything of it runs. Without it, every bundle is " +
 				"accepted that the machine's `/etc/gravity/trust.yaml` does not refuse. Of a cluster that is installed, it is a warning." + aboutAdopted,
-			PlanModifiers: []planmodifier.List{adopted{}},
+			PlanModifiers: []planmodifier.List{lasting{notKnownKeys}},
 			Validators:    []validator.List{listvalidator.ValueStringsAre(attribute.PublicKey())},
 		},
-		"flavor": schema.StringAttribute{Optional: true, MarkdownDescription: "Flavor of the application." + once},
+		"flavor": schema.StringAttribute{
+			Optional: true, Computed: true, MarkdownDescription: "Flavor of the application." + once,
+			PlanModifiers: []planmodifier.String{lasting{}},
+		},
 		"skip_checks": schema.ListAttribute{
-			Optional: true, ElementType: types.StringType,
+			Optional: true, Computed: true, ElementType: types.StringType,
 			MarkdownDescription: "Names of preflight checks to skip, as `gravity check` prints them." + once,
+			PlanModifiers:       []planmodifier.List{lasting{}},
 		},
 		"config": schema.StringAttribute{
 			Optional: true, Computed: true, Sensitive: true, MarkdownDescription: "YAML with Kubernetes objects and Gravity documents to create. Terraform's state keeps it: " +
 				"what is secret belongs into `config_wo`." + once + aboutAdopted,
-			PlanModifiers: []planmodifier.String{adopted{}},
+			PlanModifiers: []planmodifier.String{lasting{notKnownConfig}},
 			Validators:    []validator.String{stringvalidator.ConflictsWith(path.MatchRoot("config_wo"))},
 		},
 		"config_wo": schema.StringAttribute{
@@ -161,7 +165,7 @@ func installationOnly() map[string]schema.Attribute {
 		"config_wo_version": schema.Int64Attribute{
 			Optional: true, Computed: true, MarkdownDescription: "Version of `config_wo`, from 1 on, to be counted up when that changes." + aboutAdopted +
 				" The state has 0 then.",
-			PlanModifiers: []planmodifier.Int64{adopted{}},
+			PlanModifiers: []planmodifier.Int64{lasting{notKnownVersion}},
 			Validators:    []validator.Int64{int64validator.Any(int64validator.OneOf(0), int64validator.AlsoRequires(path.MatchRoot("config_wo")))},
 		},
 	}
@@ -199,7 +203,7 @@ func outputs() map[string]schema.Attribute {
 		"endpoints": schema.MapAttribute{
 			Computed: true, ElementType: types.ListType{ElemType: types.StringType},
 			MarkdownDescription: "Addresses of the application, by the names of its endpoints.",
-			PlanModifiers:       []planmodifier.Map{mapplanmodifier.UseStateForUnknown()},
+			PlanModifiers:       []planmodifier.Map{lasting{}, mapplanmodifier.UseStateForUnknown()},
 		},
 	}
 }

@@ -56,9 +56,9 @@ func checkSigners(wanted *offer, keys []string) error {
 
 // planSigners checks who signed the bundle, as far as the keys are known. Nothing of
 // a bundle that is installed will run, so who signed that one is a warning.
-func planSigners(plan *model, wanted *offer, installed bool, diagnostics *diag.Diagnostics) {
+func planSigners(plan, before *model, wanted *offer, installed bool, diagnostics *diag.Diagnostics) {
 	keys, known := plan.keys()
-	if known && len(keys) == 0 && !plan.SignedBy.IsNull() && !installed {
+	if known && len(keys) == 0 && !plan.SignedBy.IsNull() && before == nil {
 		diagnostics.AddAttributeError(path.Root(signedBy), "No keys",
 			"A list without keys would accept every bundle.\n\nTo do: leave signed_by out if that is what you want.")
 		return
