@@ -36,7 +36,10 @@ func TestAccExamples(t *testing.T) {
   direct {}
 }
 `)
-	bundle, err := os.ReadFile(writeBundle(t))
+	path := writeBundle(t)
+	key := signBundle(t, path)
+	reference, _ := pushBundle(t, path, false)
+	bundle, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +50,11 @@ func TestAccExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(work, "ledger.tar"), string(bundle))
-			if folder == "demo" {
+			write(t, filepath.Join(work, "release.pub"), key)
+			switch folder {
+			case "hub":
+				write(t, filepath.Join(work, "terraform.tfvars"), `bundle = "oci://`+reference+`"`)
+			case "demo":
 				write(t, filepath.Join(work, "known_hosts"), "")
 				write(t, filepath.Join(work, "terraform.tfvars"), `bundle = "ledger.tar"
 machines = { one = "10.0.0.11", two = "10.0.0.12", three = "10.0.0.13" }
@@ -55,7 +62,7 @@ ssh = { user = "root", private_key = "`+filepath.Join(home, ".ssh", "id_ed25519"
 `)
 			}
 			// What the examples leave to the root module.
-			if !strings.HasPrefix(folder, "provider") && folder != "demo" {
+			if !strings.HasPrefix(folder, "provider") && folder != "demo" && folder != "hub" {
 				write(t, filepath.Join(work, "test.tf"), "terraform {\n  required_providers {\n    gravity = { source = \"gravity-platform/gravity\" }\n  }\n}\n")
 			} else if folder == "provider" {
 				write(t, filepath.Join(work, "test.tf"), "data \"gravity_bundle\" \"it\" {\n  path = \"ledger.tar\"\n}\n")

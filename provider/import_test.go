@@ -34,7 +34,7 @@ func (i imports) CheckPlan(_ context.Context, request plancheck.CheckPlanRequest
 // installed is what the cluster of a fake machine was installed with.
 var installed = report.StatusInstallation{
 	Flavor: "small", Mounts: map[string]string{"data": "/mnt/data"}, DNSZones: []string{"example.com/10.0.0.53", "example.org/10.0.0.54:53"},
-	SkipChecks: []string{"disk-speed"},
+	SkipChecks: []string{"disk-latency"},
 }
 
 const (
@@ -42,7 +42,7 @@ const (
   flavor       = "small"
   mounts       = { data = "/mnt/data" }
   dns_zones    = ["example.com/10.0.0.53", "example.org/10.0.0.54:53"]
-  skip_checks  = ["disk-speed"]
+  skip_checks  = ["disk-latency"]
   pod_cidr     = "10.244.0.0/16"
   service_cidr = "10.100.0.0/16"
   vxlan_port   = 8472

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
 	"github.com/gravity-platform/terraform-provider-gravity/lab"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/terraformtest"
@@ -48,8 +51,12 @@ type site struct {
 	before    []string // how they were
 	program   string
 	bundle    string
-	key       string
-	hosts     string
+	// signer is the public key of who signed the bundle, in PEM.
+	signer string
+	key    string
+	hosts  string
+	// folder is for files that configurations read.
+	folder string
 	// secret is in what is created in the cluster, and nowhere else.
 	secret string
 }
@@ -59,8 +66,9 @@ func newSite(t *testing.T, count int) *site {
 	t.Helper()
 	installtest.SkipWithoutLab(t)
 	terraformtest.Need(t)
-	s := &site{T: t, secret: rand.Text(), program: installtest.Program(t)}
+	s := &site{T: t, folder: t.TempDir(), secret: rand.Text(), program: installtest.Program(t)}
 	s.bundle = installtest.Bundle(t, s.program, shop)
+	s.signer = sign(t, s.bundle)
 	machines, err := lab.New(t.Context(), lab.Options{Name: fmt.Sprintf("tf-%d", os.Getpid()), Count: count, Log: t.Output()})
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +91,19 @@ func newSite(t *testing.T, count int) *site {
 		s.before = append(s.before, s.must(n+1, installtest.Snapshot))
 	}
 	return s
+}
+
+// sign signs a bundle and returns the public key.
+func sign(t *testing.T, path string) string {
+	t.Helper()
+	key, err := signature.Generate(signature.Ed25519)
+	if err == nil {
+		_, err = bundle.Sign(t.Context(), path, []signature.PrivateKey{key}, bundle.Options{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(key.Public().Encode())
 }
 
 func read(t *testing.T, path string) string {
@@ -159,6 +180,10 @@ resource "gravity_cluster" "shop" {
   name              = "shop"
   bundle            = %q
   advertise_address = %q
+  flavor            = "one"
+  skip_checks       = ["disk-latency"]
+  dns_zones         = ["shop.example.com/192.0.2.53"]
+  signed_by         = [%q]
   config_wo_version = 1
   config_wo         = <<END
 apiVersion: v1
@@ -167,7 +192,7 @@ metadata: {name: hidden, namespace: default}
 stringData: {password: %s}
 END
 }
-`, s.bundle, s.addresses[0], s.secret)
+`, s.bundle, s.addresses[0], s.signer, s.secret)
 }
 
 // nodes are gravity_node.node-N by the numbers of machines, the fourth a worker;
@@ -212,8 +237,10 @@ func (s *site) searched(secrets []string, roots ...string) {
 					s.Errorf("%s has a secret: …%s…", path, content[max(0, at-200):at])
 				}
 			}
-			if at := tokenPattern.FindIndex(content); at != nil {
-				s.Errorf("%s has a join token: …%s…", path, content[max(0, at[0]-200):at[0]])
+			for what, pattern := range map[string]*regexp.Regexp{"join token": tokenPattern, "user's key": keyPattern} {
+				if at := pattern.FindIndex(content); at != nil {
+					s.Errorf("%s has a %s: …%s…", path, what, content[max(0, at[0]-200):at[0]])
+				}
 			}
 			return nil
 		})

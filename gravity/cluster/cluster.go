@@ -71,23 +71,32 @@ type Installation struct {
 
 // Write records the facts.
 func Write(ctx context.Context, client *kube.Client, f *Facts) error {
-	installation, err := json.Marshal(f.Installation)
+	data, err := f.data()
 	if err != nil {
 		return err
 	}
 	return client.ApplyObject(ctx, &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ConfigMap",
 		"metadata": map[string]any{"name": configMap, "namespace": Namespace},
-		"data": map[string]any{
-			"name": f.Name, "state": f.State, "application": f.Application, "version": f.Version,
-			"runtime": f.Runtime, "bundle": f.Bundle,
-			"pod-network": f.PodNetwork.String(), "service-network": f.ServiceNetwork.String(),
-			"vxlan-port":  strconv.Itoa(f.VXLANPort),
-			"service_uid": strconv.FormatInt(f.ServiceUser, 10), "service_gid": strconv.FormatInt(f.ServiceGroup, 10),
-			"cloud-provider": f.CloudProvider, "certificate-lifetime": f.CertificateLifetime.String(),
-			"installation": string(installation),
-		},
+		"data":     data,
 	}})
+}
+
+// data is what parse reads.
+func (f *Facts) data() (map[string]any, error) {
+	installation, err := json.Marshal(f.Installation)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"name": f.Name, "state": f.State, "application": f.Application, "version": f.Version,
+		"runtime": f.Runtime, "bundle": f.Bundle,
+		"pod-network": f.PodNetwork.String(), "service-network": f.ServiceNetwork.String(),
+		"vxlan-port":  strconv.Itoa(f.VXLANPort),
+		"service_uid": strconv.FormatInt(f.ServiceUser, 10), "service_gid": strconv.FormatInt(f.ServiceGroup, 10),
+		"cloud-provider": f.CloudProvider, "certificate-lifetime": f.CertificateLifetime.String(),
+		"installation": string(installation),
+	}, nil
 }
 
 // Read reads the facts.

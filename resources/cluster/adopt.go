@@ -25,7 +25,7 @@ var (
 )
 
 // aboutAdopted is for descriptions.
-const aboutAdopted = " Nobody knows it after an import: whatever it is, then it is no change."
+const aboutAdopted = " After an import it is not known, and no value is a change."
 
 // adopt completes what was imported: the bundle is known by its digest only, and what
 // counted when the cluster was installed by what the cluster has noted of it.

@@ -51,7 +51,8 @@ func (r *clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 		Version: schemaVersion,
 		MarkdownDescription: "A cluster: its first master, with Kubernetes and the application of a bundle. Other machines join it as " +
 			"`gravity_node`.\n\nThe installation runs on the machine. If Terraform is interrupted, or the connection is, it goes on, and " +
-			"the next apply waits for its end.",
+			"the next apply waits for its end.\n\nAn import of a cluster is a plan without changes. Only `ssh`, `timeouts` and an `on_destroy` other than `leave` " +
+			"are recorded by the apply that follows.",
 		Attributes: map[string]schema.Attribute{"ssh": access.NodeAttribute(), "timeouts": limits},
 	}
 	for _, part := range []map[string]schema.Attribute{inputs(), installationOnly(), outputs()} {
@@ -85,7 +86,8 @@ func inputs() map[string]schema.Attribute {
 		},
 		"mounts": schema.MapAttribute{
 			Optional: true, Computed: true, ElementType: types.StringType,
-			MarkdownDescription: "Folders of the first master for volumes of its node profile, by the names of the volumes.",
+			MarkdownDescription: "Folders of the first master for volumes of its node profile, by the names of the volumes. Without it, they " +
+				"stay as they are.",
 			PlanModifiers:       []planmodifier.Map{lasting{}, mapplanmodifier.RequiresReplaceIf(attribute.MapChanged, aboutReplace, aboutReplace)},
 		},
 		"pod_cidr":     network("Network of pods, `10.244.0.0/16` by default."),
@@ -99,7 +101,7 @@ func inputs() map[string]schema.Attribute {
 			Validators:    []validator.String{stringvalidator.OneOf("generic", "aws", "gce")},
 		},
 		"dns_zones": schema.ListAttribute{
-			Optional: true, Computed: true, ElementType: types.StringType, MarkdownDescription: "Resolvers of their own for domains, each as `DOMAIN/ADDRESS[:PORT]`.",
+			Optional: true, Computed: true, ElementType: types.StringType, MarkdownDescription: "Resolvers of their own for domains, each as `DOMAIN/ADDRESS[:PORT]`. Without it, they stay as they are.",
 			PlanModifiers: []planmodifier.List{lasting{}, listplanmodifier.RequiresReplaceIf(zonesChanged, aboutReplace, aboutReplace)},
 		},
 		"on_destroy": schema.StringAttribute{
@@ -164,7 +166,7 @@ func installationOnly() map[string]schema.Attribute {
 		},
 		"config_wo_version": schema.Int64Attribute{
 			Optional: true, Computed: true, MarkdownDescription: "Version of `config_wo`, from 1 on, to be counted up when that changes." + aboutAdopted +
-				" The state has 0 then.",
+				" The state then has 0.",
 			PlanModifiers: []planmodifier.Int64{lasting{notKnownVersion}},
 			Validators:    []validator.Int64{int64validator.Any(int64validator.OneOf(0), int64validator.AlsoRequires(path.MatchRoot("config_wo")))},
 		},
@@ -203,7 +205,7 @@ func outputs() map[string]schema.Attribute {
 		"endpoints": schema.MapAttribute{
 			Computed: true, ElementType: types.ListType{ElemType: types.StringType},
 			MarkdownDescription: "Addresses of the application, by the names of its endpoints.",
-			PlanModifiers:       []planmodifier.Map{lasting{}, mapplanmodifier.UseStateForUnknown()},
+			PlanModifiers:       []planmodifier.Map{mapplanmodifier.UseStateForUnknown()},
 		},
 	}
 }
