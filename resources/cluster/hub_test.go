@@ -186,6 +186,15 @@ func testMoved(t *testing.T, h *testHub, reached hubs, tagged, exact, digest str
 	h.Close()
 	wantProblem(t, again(tagged), diag.SeverityWarning, "taken to have the bundle of this name")
 	wantProblem(t, again(exact), diag.SeverityError, "")
+	wantProblem(t, planned(t, reached, tagged, nil), diag.SeverityError, "can be reached")
+	imported := installed(digest)
+	plan := *installed(tagged)
+	var problems diag.Diagnostics
+	reached.planBundle(t.Context(), &plan, imported, &problems)
+	wantProblem(t, problems, diag.SeverityWarning, "taken to have the bundle of this name")
+	if !plan.Bundle.Equal(imported.Bundle) {
+		t.Errorf("an import has the bundle %s", plan.Bundle)
+	}
 }
 
 // TestInsecureHub: what to do about a hub that nobody vouches for is said in terms of

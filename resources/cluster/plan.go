@@ -74,8 +74,10 @@ func (h hubs) planBundle(ctx context.Context, plan, before *model, diagnostics *
 	switch {
 	case unchanged && errors.Is(err, fs.ErrNotExist):
 		return // nothing of it is needed any more
-	case unchanged && err != nil && isHub(name):
+	case err != nil && isHub(name) && (unchanged || installed && before.Bundle.Equal(before.BundleDigest)):
+		// A cluster that runs, and may have been imported, needs no hub.
 		diagnostics.AddAttributeWarning(at, "Cannot ask hub", "The cluster is taken to have the bundle of this name. "+access.Detail(err))
+		plan.Bundle = before.Bundle
 		return
 	case err != nil:
 		diagnostics.AddAttributeError(at, "Cannot read bundle", access.Detail(err))

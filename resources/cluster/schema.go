@@ -88,7 +88,7 @@ func inputs() map[string]schema.Attribute {
 			Optional: true, Computed: true, ElementType: types.StringType,
 			MarkdownDescription: "Folders of the first master for volumes of its node profile, by the names of the volumes. Without it, they " +
 				"stay as they are.",
-			PlanModifiers:       []planmodifier.Map{lasting{}, mapplanmodifier.RequiresReplaceIf(attribute.MapChanged, aboutReplace, aboutReplace)},
+			PlanModifiers: []planmodifier.Map{lasting{}, mapplanmodifier.RequiresReplaceIf(attribute.MapChanged, aboutReplace, aboutReplace)},
 		},
 		"pod_cidr":     network("Network of pods, `10.244.0.0/16` by default."),
 		"service_cidr": network("Network of services, `10.100.0.0/16` by default."),
@@ -142,7 +142,7 @@ func installationOnly() map[string]schema.Attribute {
 				"checked when Terraform plans, before the bundle is sent, and on the machine before anything of it runs. Without it, every bundle is " +
 				"accepted that the machine's `/etc/gravity/trust.yaml` does not refuse. Of a cluster that is installed, it is a warning." + aboutAdopted,
 			PlanModifiers: []planmodifier.List{lasting{notKnownKeys}},
-			Validators:    []validator.List{listvalidator.ValueStringsAre(attribute.PublicKey())},
+			Validators:    []validator.List{listvalidator.SizeAtMost(maxKeys), listvalidator.ValueStringsAre(attribute.PublicKey())},
 		},
 		"flavor": schema.StringAttribute{
 			Optional: true, Computed: true, MarkdownDescription: "Flavor of the application." + once,

@@ -21,6 +21,9 @@ import (
 // machine's own /etc/gravity/trust.yaml requires counts besides.
 const signedBy = "signed_by"
 
+// maxKeys is how many keys signed_by may have: they travel on a command line.
+const maxKeys = 100
+
 // keys are the public keys that signed_by has, in PEM; known is false while some of
 // them are not known. A list without elements is that of an import: nobody knows what
 // the bundle had to be signed by.
