@@ -230,9 +230,6 @@ func (w *work) ready(ctx context.Context) (any, error) {
 	if err := w.client.NodeReady(ctx, n.Name); err != nil {
 		return nil, waiting(err)
 	}
-	if err := spreadDNS(ctx, w.client); err != nil {
-		w.log.Warn("the cluster's DNS stays on one node", "error", err)
-	}
 	return struct{}{}, nil
 }
 

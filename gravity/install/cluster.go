@@ -152,7 +152,7 @@ func Healthy(ctx context.Context, client *kube.Client, node string) error {
 	if err := client.WorkloadReady(ctx, kube.DaemonSets, "kube-system", "flannel"); err != nil {
 		return err
 	}
-	if err := client.WorkloadReady(ctx, kube.Deployments, "kube-system", "coredns"); err != nil {
+	if err := client.WorkloadReady(ctx, kube.DaemonSets, "kube-system", "coredns"); err != nil {
 		return err
 	}
 	return client.PodsReady(ctx, "kube-system")

@@ -2,21 +2,15 @@ package install
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/leader"
 )
 
@@ -28,7 +22,7 @@ func (c *coredns) Execute(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.tolerate(ctx, client); err != nil {
+	if err := everywhere(ctx, client); err != nil {
 		return err
 	}
 	// The agent of the master that leads changes the addresses later.
@@ -41,58 +35,6 @@ func (c *coredns) Execute(ctx context.Context) error {
 		"metadata": map[string]any{"name": "coredns", "namespace": "kube-system"},
 		"data":     map[string]any{"Corefile": corefile(resolvers, c.settings.DNSZones)},
 	}})
-}
-
-// tolerate lets the name servers run on nodes with the first node's taints: it
-// may be the only one, and without them nothing gets healthy. kubeadm lets them
-// tolerate the control plane's taint, and not the old one (S112).
-func (c *coredns) tolerate(ctx context.Context, client *kube.Client) error {
-	m, err := c.manifest()
-	if err != nil {
-		return err
-	}
-	profile, _ := m.Profile(c.settings.Node.Role)
-	if len(profile.Taints) == 0 {
-		return nil
-	}
-	deployments := client.Resource(kube.Deployments, "kube-system")
-	deployment, err := deployments.Get(ctx, "coredns", metav1.GetOptions{})
-	if err != nil {
-		return err
-	}
-	path := []string{"spec", "template", "spec", "tolerations"}
-	tolerations, _, err := unstructured.NestedSlice(deployment.Object, path...)
-	if err != nil {
-		return fmt.Errorf("deployment coredns: %w", err)
-	}
-	tolerations = withTaints(tolerations, kubeadm.Taints(profile.Taints))
-	patch := make(map[string]any)
-	if err := unstructured.SetNestedSlice(patch, tolerations, path...); err != nil {
-		return err
-	}
-	content, err := json.Marshal(patch)
-	if err != nil {
-		return err
-	}
-	_, err = deployments.Patch(ctx, "coredns", types.MergePatchType, content, metav1.PatchOptions{FieldManager: kube.Manager})
-	return err
-}
-
-// withTaints adds tolerations of taints to those that are there.
-func withTaints(tolerations []any, taints []manifest.Taint) []any {
-	for _, taint := range taints {
-		wanted := map[string]any{"key": taint.Key, "operator": "Exists", "effect": string(taint.Effect)}
-		covered := slices.ContainsFunc(tolerations, func(other any) bool {
-			have, _ := other.(map[string]any)
-			value, _ := have["value"].(string)
-			return have["key"] == wanted["key"] && have["effect"] == wanted["effect"] &&
-				(have["operator"] == "Exists" || value == taint.Value)
-		})
-		if !covered {
-			tolerations = append(tolerations, wanted)
-		}
-	}
-	return tolerations
 }
 
 // corefile is the configuration of the cluster's DNS: names of other domains go

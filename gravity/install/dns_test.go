@@ -4,32 +4,53 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
-// TestWithTaints wants what is tolerated already not to be there twice.
-func TestWithTaints(t *testing.T) {
-	kept := []any{
-		map[string]any{"key": "CriticalAddonsOnly", "operator": "Exists"},
-		map[string]any{"key": manifest.LabelControlPlane, "effect": "NoSchedule"},
+// TestServerOfEachNode wants what a DaemonSet must not have, and what is of one
+// node only, to be left out, and the rest to stay.
+func TestServerOfEachNode(t *testing.T) {
+	labels := map[string]any{"k8s-app": "kube-dns"}
+	deployment := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment",
+		"metadata": map[string]any{"name": "coredns", "namespace": "kube-system", "labels": labels, "uid": "u", "resourceVersion": "7"},
+		"spec": map[string]any{
+			"replicas": int64(2), "strategy": map[string]any{"type": "RollingUpdate"},
+			"selector": map[string]any{"matchLabels": labels},
+			"template": map[string]any{
+				"metadata": map[string]any{"creationTimestamp": nil, "labels": labels},
+				"spec": map[string]any{
+					"affinity": map[string]any{"podAntiAffinity": map[string]any{}}, "priorityClassName": "system-cluster-critical",
+					"tolerations": []any{map[string]any{"key": "CriticalAddonsOnly", "operator": "Exists"}},
+				},
+			},
+		},
+	}}
+	want := map[string]any{
+		"apiVersion": "apps/v1", "kind": "DaemonSet",
+		"metadata": map[string]any{"name": "coredns", "namespace": "kube-system", "labels": labels},
+		"spec": map[string]any{
+			"selector": map[string]any{"matchLabels": labels},
+			"template": map[string]any{
+				"metadata": map[string]any{"labels": labels},
+				"spec": map[string]any{
+					"priorityClassName": "system-cluster-critical", "tolerations": []any{map[string]any{"operator": "Exists"}},
+				},
+			},
+		},
 	}
-	taints := kubeadm.Taints([]manifest.Taint{{Key: manifest.LabelMaster, Effect: "NoSchedule"}, {Key: "a", Value: "b", Effect: "NoExecute"}})
-	want := append(kept[:2:2],
-		map[string]any{"key": manifest.LabelMaster, "operator": "Exists", "effect": "NoSchedule"},
-		map[string]any{"key": "a", "operator": "Exists", "effect": "NoExecute"})
-	once := withTaints(kept, taints)
-	if diff := cmp.Diff(want, once); diff != "" {
+	got, err := serverOfEachNode(deployment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got.Object); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(want, withTaints(once, taints)); diff != "" {
-		t.Errorf("again: %s", diff)
-	}
-	// kubeadm's toleration is of the taint without a value.
-	if got := withTaints(kept, []manifest.Taint{{Key: manifest.LabelControlPlane, Value: "true", Effect: "NoSchedule"}}); len(got) != 3 {
-		t.Errorf("a taint with a value is not tolerated: %v", got)
+	unstructured.RemoveNestedField(deployment.Object, "spec", "template")
+	if _, err := serverOfEachNode(deployment); err == nil {
+		t.Error("a deployment without pods passes")
 	}
 }
 

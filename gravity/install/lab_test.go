@@ -350,7 +350,7 @@ func waitReady(ctx context.Context, t *testing.T, machine *lab.Machine) {
 	for {
 		// What the API says of pods is of before until kubelet has reported.
 		result, err := machine.Run(ctx, lab.Command{Args: []string{
-			"sh", "-c", "kubectl --request-timeout=5s rollout restart -n kube-system deployment/coredns && kubectl rollout status -n kube-system deployment/coredns --timeout=120s",
+			"sh", "-c", "kubectl --request-timeout=5s rollout restart -n kube-system daemonset/coredns && kubectl rollout status -n kube-system daemonset/coredns --timeout=120s",
 		}})
 		if err == nil {
 			return

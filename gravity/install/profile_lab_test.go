@@ -202,7 +202,7 @@ func checkDNS(ctx context.Context, t *testing.T, machine *lab.Machine) {
 		t.Errorf("the zone has no resolver: %s", text)
 	}
 	output(ctx, t, machine, `kubectl get configmap coredns -n kube-system -o yaml | sed 's/^\( *\)ready$/&\n\1hosts {\n\1  10.9.9.9 custom.example\n\1  fallthrough\n\1}/' | kubectl replace -f - &&
-		kubectl rollout restart -n kube-system deployment/coredns && kubectl rollout status -n kube-system deployment/coredns --timeout=90s`)
+		kubectl rollout restart -n kube-system daemonset/coredns && kubectl rollout status -n kube-system daemonset/coredns --timeout=90s`)
 	// Packets go to the new servers once every proxy knows them.
 	equal(ctx, t, machine, "for i in $(seq 60); do "+lookup+"custom.example && break; sleep 0.5; done | awk '{print $2}'", "custom.example")
 }

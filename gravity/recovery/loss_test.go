@@ -170,7 +170,8 @@ func (s *site) loss(ctx context.Context, lost int, w way) string {
 func (s *site) diagnoseLedger(ctx context.Context, ask int, since time.Time) {
 	script := fmt.Sprintf(`kubectl get pods -n default -o wide
 for pod in $(kubectl get pods -n default -l app.kubernetes.io/name=ledger -o name); do
-	echo "--- $pod"; kubectl logs -n default "$pod" --since-time=%s --timestamps 2>&1 | cut -c1-300 | tail -n 60
+	echo "--- $pod"; kubectl logs -n default "$pod" --since-time=%s --timestamps 2>&1 |
+		grep -vE 'sending buffer is full|"status":201' | cut -c1-500 | tail -n 60
 done`, since.UTC().Format(time.RFC3339))
 	text, err := s.run(ctx, ask, script)
 	fmt.Fprintf(s.Output(), "%s (%v)\n", text, err)

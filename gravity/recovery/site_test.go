@@ -199,8 +199,12 @@ func (s *site) well(ctx context.Context, n int) {
 	s.Helper()
 	script := fmt.Sprintf(`text=$(gravity status 2>&1) || { echo "$text"; exit 1; }
 test $(echo "$text" | grep -cE 'Status:[[:space:]]*healthy') = %d || { echo "$text"; exit 1; }
-kubectl rollout status --timeout=1s -n default statefulset/ledger-db &&
+kubectl rollout status --timeout=1s -n default statefulset/ledger-db || exit
+for member in 0 1 2; do
+	peers=$(kubectl get --raw /api/v1/namespaces/default/pods/ledger-db-$member:2379/proxy/metrics | grep -c '^etcd_network_active_peers.* 1$')
+	test "$peers" = 2 || { echo "ledger-db-$member has $peers peers"; exit 1; }
+done
 kubectl rollout status --timeout=1s -n default deployment/ledger &&
-kubectl rollout status --timeout=1s -n kube-system deployment/coredns`, clusterSize)
+kubectl rollout status --timeout=1s -n kube-system daemonset/coredns`, clusterSize)
 	s.until(ctx, n, script)
 }

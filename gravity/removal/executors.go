@@ -230,8 +230,13 @@ func applicationOf(p paths.Paths, n *node.Node, client *kube.Client, facts *clus
 // Rollback does nothing: what a hook did only the application knows.
 func (h *hook) Rollback(context.Context) error { return nil }
 
-// drainTimeout is how long pods may take to go, with their disruption budgets.
-const drainTimeout = 10 * time.Minute
+// drainTimeout is how long pods may take to go, with their disruption budgets, and
+// forcedDrainTimeout how long before --force deletes those that are left: time
+// enough for others to take over what can be moved.
+const (
+	drainTimeout       = 10 * time.Minute
+	forcedDrainTimeout = time.Minute
+)
 
 // drain takes the pods off the node.
 type drain struct{ *environment }
@@ -246,8 +251,12 @@ func (d *drain) Execute(ctx context.Context) error {
 		// Its kubelet does not tell that pods end; they go with the node.
 		return client.Cordon(ctx, name, true)
 	}
+	timeout := drainTimeout
+	if d.settings.Force {
+		timeout = forcedDrainTimeout
+	}
 	return client.Drain(ctx, name, kube.DrainOptions{
-		Timeout: drainTimeout, Force: d.settings.Force,
+		Timeout: timeout, Force: d.settings.Force,
 		Told: func(waiting string) { d.log.Info("The node is drained.", "node", name, "waiting", waiting) },
 	})
 }

@@ -61,7 +61,11 @@ func (r *nodeResource) remove(ctx context.Context, m *model) error {
 		return r.wipe(ctx, m)
 	}
 	offline := node.Status == masters.StatusOffline
-	if err := operation.Remove(ctx, found.Node, m.address(), offline || m.OnDestroy.ValueString() == destroyForce); err != nil {
+	force := offline || m.OnDestroy.ValueString() == destroyForce
+	if err := operation.Remove(ctx, found.Node, m.address(), force); err != nil {
+		if !force {
+			err = cli.WithHint(err, "on_destroy = \"force\", applied before, is that --force: it waits neither for pods nor for hooks")
+		}
 		return err
 	}
 	if offline {

@@ -87,7 +87,7 @@ func inputs() map[string]schema.Attribute {
 		"on_destroy": schema.StringAttribute{
 			Optional: true, Computed: true, Default: stringdefault.StaticString(destroyLeave),
 			MarkdownDescription: "What `terraform destroy` does. `leave`, the default, drains the node and removes it from the cluster, and the cluster from " +
-				"the machine; a node that is offline is removed from the cluster only. `force` goes on where a hook fails or pods do not go. " +
+				"the machine; a node that is offline is removed from the cluster only. `force` waits a minute for pods to go, and goes on where they do not or a hook fails. " +
 				"`abandon` leaves the node in the cluster and only forgets it. A change counts when it was applied.",
 			Validators: []validator.String{stringvalidator.OneOf(destroyLeave, destroyForce, destroyAbandon)},
 		},

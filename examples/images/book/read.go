@@ -11,15 +11,21 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// attempt bounds one request to the database: a member that died without a word
-// must not use up all of the caller's time.
-const attempt = 3 * time.Second
+// attempt bounds one request to the database: a member that died without a word,
+// or is there and has no contact to the others, must not use up all of the caller's
+// time. The first attempts are shorter, and each goes to another member.
+const (
+	firstAttempt = time.Second
+	attempt      = 3 * time.Second
+)
 
 // retry repeats what may succeed at another member or a moment later, until the
 // caller's time is over. Work must be safe to repeat.
 func retry(ctx context.Context, work func(ctx context.Context) error) error {
+	limit := firstAttempt
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		bounded, cancel := context.WithTimeout(ctx, attempt)
+		bounded, cancel := context.WithTimeout(ctx, limit)
+		limit = min(limit*3/2, attempt)
 		err := work(bounded)
 		cancel()
 		if err == nil || !passing(err) {
