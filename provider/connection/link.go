@@ -77,25 +77,54 @@ type session struct {
 	link *link
 }
 
+// A server frees a session that has ended when it gets to it, and may refuse one
+// until then. So a refusal is only believed when it is repeated: once, to open
+// fewer at a time, and for refusalTimeout before it is the user's trouble.
+const (
+	refusalDelay   = 20 * time.Millisecond
+	refusalTimeout = 5 * time.Second
+)
+
 // session opens a session. It waits while as many are open as may be.
 func (l *link) session(ctx context.Context) (*session, error) {
+	patience := 2 * refusalDelay
 	for {
 		if err := l.permits.Acquire(ctx, 1); err != nil {
 			return nil, context.Cause(ctx)
 		}
-		opened, err := l.client.NewSession()
+		opened, err := l.open(ctx, patience)
 		if err == nil {
 			return &session{opened, l}, nil
 		}
 		refused, ok := errors.AsType[*ssh.OpenChannelError](err)
-		if !ok {
-			l.permits.Release(1)
-			return nil, err
+		if ok && l.shrink() {
+			continue
 		}
-		if !l.shrink() {
-			l.permits.Release(1)
+		l.permits.Release(1)
+		switch {
+		case !ok:
+			return nil, err
+		case patience == refusalTimeout:
 			return nil, cli.WithHint(fmt.Errorf("open a session: the machine allows none: %w", refused), "raise MaxSessions in its sshd_config")
 		}
+		patience = refusalTimeout
+	}
+}
+
+// open opens a session, and asks again for some time when it is refused.
+func (l *link) open(ctx context.Context, patience time.Duration) (*ssh.Session, error) {
+	began, delay := time.Now(), refusalDelay
+	for {
+		opened, err := l.client.NewSession()
+		if _, refused := errors.AsType[*ssh.OpenChannelError](err); !refused || time.Since(began) >= patience {
+			return opened, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(delay):
+		}
+		delay = min(2*delay, time.Second/2)
 	}
 }
 
