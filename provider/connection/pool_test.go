@@ -14,9 +14,10 @@ import (
 // TestSessions: many resources share a connection, and wait for each other when
 // the machine allows fewer sessions than they want.
 func TestSessions(t *testing.T) {
-	for _, allowed := range []int{0, 1, 3} {
-		t.Run(fmt.Sprint(allowed), func(t *testing.T) {
-			server, config := newServer(t, sshtest.Options{MaxSessions: allowed})
+	for _, options := range []sshtest.Options{{}, {MaxSessions: 1}, {MaxSessions: 3}, {MaxSessions: 1, Linger: 100 * time.Millisecond}} {
+		allowed := options.MaxSessions
+		t.Run(fmt.Sprint(allowed, options.Linger), func(t *testing.T) {
+			server, config := newServer(t, options)
 			pool := NewPool(PoolOptions{})
 			t.Cleanup(pool.Close)
 			var running sync.WaitGroup

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -25,6 +26,8 @@ type Options struct {
 	HostKeys []ssh.Signer
 	// MaxSessions bounds the sessions of a connection; zero means no bound.
 	MaxSessions int
+	// Linger is how long a session still counts after its end was sent.
+	Linger time.Duration
 	// Environment is added to that of commands.
 	Environment []string
 	// Forward changes where connections go that pass through the server; nil means

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -42,11 +43,17 @@ func (s *Server) serve(conn net.Conn) {
 			s.opened(sessions)
 			mu.Unlock()
 			running.Go(func() {
-				s.session(channel, func() {
+				free := func() {
+					time.Sleep(s.options.Linger)
 					mu.Lock()
 					defer mu.Unlock()
 					sessions--
-				})
+				}
+				if s.options.Linger == 0 {
+					s.session(channel, free)
+				} else {
+					s.session(channel, func() { running.Go(free) })
+				}
 			})
 		}
 	}
