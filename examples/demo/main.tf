@@ -47,9 +47,6 @@ resource "gravity_node" "demo" {
   cluster           = gravity_cluster.demo.name
   masters           = gravity_cluster.demo.masters
   advertise_address = each.value
-
-  # The last nodes go, too: there is nowhere left for what would have to move.
-  on_destroy = "force"
 }
 
 # What the cluster says when all of them are in it.

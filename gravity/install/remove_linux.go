@@ -157,11 +157,13 @@ var escapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134
 
 func unescape(path string) string { return escapes.Replace(path) }
 
-// RemoveNetwork removes the interfaces of pods and of the pod network, and the
-// routes to the pods of other nodes. It returns the names of the interfaces of the
-// pod network.
+// RemoveNetwork removes the interfaces of pods and of the pod network, the routes
+// to the pods of other nodes, and what containerd was told of that network: a pod
+// that started before flannel says it anew would get an address of the old one. It
+// returns the names of the interfaces of the pod network.
 func RemoveNetwork(p paths.Paths) (names []string) {
 	removeRoutes(p)
+	_ = os.Remove(p.PodNetworkConfig()) // where it cannot be, the runtime is gone
 	links, err := netlink.LinkList()
 	if err != nil {
 		return nil

@@ -103,6 +103,12 @@ func (p Paths) Tool(name string) string {
 	return p.join("runtime", "current", "rootfs", "usr", "local", "bin", name)
 }
 
+// PodNetworkConfig is what flannel tells containerd about the network of this
+// node's pods (a CNI configuration list), in the current runtime.
+func (p Paths) PodNetworkConfig() string {
+	return p.join("runtime", "current", "rootfs", "etc", "cni", "net.d", "10-flannel.conflist")
+}
+
 // Application is the folder of an application's files, by the application's
 // name and version: what hooks see as /var/lib/gravity/resources.
 func (p Paths) Application(name, version string) string {

@@ -52,7 +52,7 @@ func Executors(stateDir string) operation.Executors {
 
 var executors = map[string]func(*environment) operation.Executor{
 	initExecutor:       func(e *environment) operation.Executor { return &begin{e} },
-	preHookExecutor:    func(e *environment) operation.Executor { return &hook{e, manifest.HookPreNodeRemove} },
+	preHookExecutor:    func(e *environment) operation.Executor { return &preHook{hook{e, manifest.HookPreNodeRemove}} },
 	drainExecutor:      func(e *environment) operation.Executor { return &drain{e} },
 	mastersExecutor:    func(e *environment) operation.Executor { return &masters{e} },
 	etcdExecutor:       func(e *environment) operation.Executor { return &etcdMember{e} },
@@ -229,6 +229,29 @@ func applicationOf(p paths.Paths, n *node.Node, client *kube.Client, facts *clus
 
 // Rollback does nothing: what a hook did only the application knows.
 func (h *hook) Rollback(context.Context) error { return nil }
+
+// preHook lets the application move what it keeps on the node. Nothing new is
+// scheduled there any more when its hook runs, so that nothing comes back.
+type preHook struct{ hook }
+
+func (h *preHook) Execute(ctx context.Context) error {
+	client, err := h.client()
+	if err != nil {
+		return err
+	}
+	if err := client.Cordon(ctx, h.settings.Node.Nodename, true); err != nil {
+		return err
+	}
+	return h.hook.Execute(ctx)
+}
+
+func (h *preHook) Rollback(ctx context.Context) error {
+	client, err := h.client()
+	if err != nil {
+		return err
+	}
+	return client.Cordon(ctx, h.settings.Node.Nodename, false)
+}
 
 // drainTimeout is how long pods may take to go, with their disruption budgets, and
 // forcedDrainTimeout how long before --force deletes those that are left: time

@@ -128,6 +128,30 @@ spread() {
 	fi
 }
 
+# leave_node NODE moves the members of a node that is about to be removed to
+# others, one after another, so that a majority has its data all the time. Nothing
+# is scheduled to the node any more.
+leave_node() {
+	if lost_nodes | grep -qxF "$1"; then
+		echo "node $1 does not answer: what it had starts elsewhere when it is removed"
+		return
+	fi
+	if ! usable_nodes | grep -qvxF "$1"; then
+		echo "there is no other node that can take what node $1 has"
+		return
+	fi
+	for _ in 1 2 3; do
+		found=$(kubectl get pods -n "$namespace" -l "$members" --field-selector "spec.nodeName=$1" -o name | head -n 1)
+		[ -n "$found" ] || break
+		if ! wait_for_database 2m; then
+			echo "error: the database lacks a member: without what node $1 has it may lose rows" >&2
+			exit 1
+		fi
+		echo "member ${found#pod/} moves: node $1 is about to be removed"
+		move "${found#pod/}"
+	done
+}
+
 # move MEMBER starts a member without its volume, where the scheduler likes.
 move() {
 	old=$(kubectl get pod "$1" -n "$namespace" -o 'jsonpath={.metadata.uid}')

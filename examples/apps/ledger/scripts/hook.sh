@@ -16,9 +16,10 @@ export LEDGER_DATABASE="http://ledger-db-0.$database,http://ledger-db-1.$databas
 # shellcheck source=/dev/null
 . "$folder/scripts/volumes.sh"
 
+# wait_for_database [DURATION]
 wait_for_database() {
 	echo "wait for the database"
-	kubectl rollout status statefulset/ledger-db -n "$namespace" --timeout=10m
+	kubectl rollout status statefulset/ledger-db -n "$namespace" --timeout="${1:-10m}"
 }
 
 # wait_for_web waits until all replicas are new, and those of before have ended.
@@ -92,6 +93,11 @@ node_added() {
 	spread
 }
 
+node_leaves() {
+	make_volumes
+	leave_node "$GRAVITY_NODE_NAME"
+}
+
 node_removed() {
 	forget_lost_nodes
 	make_volumes
@@ -117,6 +123,7 @@ status) ledger check --within=20s "$address/readyz" ;;
 backup) save ;;
 restore) restore ;;
 postNodeAdd) node_added ;;
+preNodeRemove) node_leaves ;;
 postNodeRemove) node_removed ;;
 uninstall) uninstall ;;
 *)
