@@ -6,8 +6,8 @@
 #   tools/demo.sh STEP...
 #
 # The steps are build, machines, apply, show, destroy and remove; up is the first
-# four of them, down the others. The lab is DEMO_LAB, and Terraform runs in
-# DEMO_DIR.
+# four of them, down the others. The lab is DEMO_LAB, Terraform runs in DEMO_DIR,
+# and it is TERRAFORM, or the one in PATH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +27,7 @@ node() { "$lab" --lab "$name" ssh node-1 -- "$@"; }
 
 # find_terraform sets terraform to what drives the provider.
 find_terraform() {
-	terraform=$(command -v terraform || command -v tofu || true)
+	terraform=${TERRAFORM:-$(command -v terraform || command -v tofu || true)}
 	if [ -z "$terraform" ]; then
 		say "Build OpenTofu, since there is neither terraform nor tofu (minutes, once)"
 		make tofu

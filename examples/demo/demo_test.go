@@ -11,6 +11,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install/installtest"
 	"github.com/gravity-platform/terraform-provider-gravity/lab"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/terraformtest"
 )
 
 const (
@@ -23,7 +24,9 @@ const (
 // machines are as they were.
 func TestDemo(t *testing.T) {
 	installtest.SkipWithoutLab(t)
-	terraform := find(t, "terraform", "tofu")
+	terraformtest.Need(t)
+	terraform := os.Getenv(terraformtest.Path)
+	t.Setenv("TERRAFORM", terraform)
 	d := &demo{T: t, folder: filepath.Join(t.TempDir(), "work")}
 	t.Cleanup(func() { d.remove() })
 	d.do("build", "machines")
@@ -42,18 +45,6 @@ func TestDemo(t *testing.T) {
 	for i, after := range d.snapshots(machines) {
 		installtest.Compare(t, before[i], after)
 	}
-}
-
-// find returns the first of some programs that is in PATH.
-func find(t *testing.T, programs ...string) string {
-	t.Helper()
-	for _, program := range programs {
-		if path, err := exec.LookPath(program); err == nil {
-			return path
-		}
-	}
-	t.Skipf("none of %q is in PATH", programs)
-	return ""
 }
 
 // demo runs the steps of the demonstration's script.
