@@ -16,10 +16,9 @@ export LEDGER_DATABASE="http://ledger-db-0.$database,http://ledger-db-1.$databas
 # shellcheck source=/dev/null
 . "$folder/scripts/volumes.sh"
 
-# wait_for_database [DURATION]
 wait_for_database() {
 	echo "wait for the database"
-	kubectl rollout status statefulset/ledger-db -n "$namespace" --timeout="${1:-10m}"
+	kubectl rollout status statefulset/ledger-db -n "$namespace" --timeout=10m
 }
 
 # wait_for_web waits until all replicas are new, and those of before have ended.

@@ -143,7 +143,7 @@ leave_node() {
 	for _ in 1 2 3; do
 		found=$(kubectl get pods -n "$namespace" -l "$members" --field-selector "spec.nodeName=$1" -o name | head -n 1)
 		[ -n "$found" ] || break
-		if ! wait_for_database 2m; then
+		if ! kubectl rollout status statefulset/ledger-db -n "$namespace" --timeout=2m; then
 			echo "error: the database lacks a member: without what node $1 has it may lose rows" >&2
 			exit 1
 		fi
