@@ -35,7 +35,7 @@ const hook = `
             containers:
               - name: hook
                 image: docker.io/library/hook:1
-                command: [sh, -c, "echo about $GRAVITY_NODE_NAME; kubectl get nodes -o name"]
+                command: [sh, -c, "echo about $GRAVITY_NODE_NAME; kubectl get nodes -o name; kubectl get nodes --field-selector=spec.unschedulable=true -o name | sed s/^/cordoned:/"]
 `
 
 var shop = installtest.Application{
@@ -309,7 +309,7 @@ func workerLeaves(ctx context.Context, s *site) {
 		s.Errorf("the nodes are %s", nodes)
 	}
 	s.must(ctx, 1, "kubectl rollout status deployment/shop --timeout=60s")
-	if log := s.must(ctx, lead, "cat /var/lib/gravity/log/hooks/shop-prenoderemove-*.log"); !strings.Contains(log, "node/node-3") || !strings.Contains(log, "about node-3") {
+	if log := s.must(ctx, lead, "cat /var/lib/gravity/log/hooks/shop-prenoderemove-*.log"); !strings.Contains(log, "about node-3") || !strings.Contains(log, "cordoned:node/node-3") {
 		s.Errorf("the hook before it says %q", log)
 	}
 	if log := s.must(ctx, lead, "cat /var/lib/gravity/log/hooks/shop-postnoderemove-*.log"); strings.Contains(log, "node/node-3") {
