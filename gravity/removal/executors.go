@@ -31,7 +31,7 @@ func Executors(stateDir string) operation.Executors {
 		if err != nil {
 			return nil, err
 		}
-		e := &environment{paths: p, operationID: plan.OperationID, log: log}
+		e := &environment{paths: p, plan: plan, operationID: plan.OperationID, log: log}
 		if err := phase.Decode(&e.settings); err != nil {
 			return nil, fmt.Errorf("phase %s: %w", phase.ID, err)
 		}
@@ -65,6 +65,7 @@ var executors = map[string]func(*environment) operation.Executor{
 // environment is what an executor knows.
 type environment struct {
 	paths       paths.Paths
+	plan        *operation.Plan
 	operationID string
 	settings    settings
 	log         operation.Logger
@@ -150,8 +151,15 @@ func (b *begin) Execute(ctx context.Context) error {
 		return err
 	}
 	s := &b.settings
+	removals, err := member.Removals(ctx, client)
+	if err != nil {
+		return err
+	}
 	return changeRecord(ctx, client, func(r *record) error {
-		mine := r.state == stateShrinking && (r.operation == b.operationID || r.operation == s.Earlier || s.Force)
+		if r.operation != b.operationID && s.outdated(b.plan, removals[s.Node.Nodename]) {
+			return b.lost(r)
+		}
+		mine := r.state == stateShrinking && (r.operation == b.operationID || r.operation == s.Earlier || s.Force && r.leaving.of(s.Node.Nodename))
 		if !mine && !slices.Contains(states, r.state) {
 			return fmt.Errorf("the cluster is %s, by operation %s", r.state, r.operation)
 		}

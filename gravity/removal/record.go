@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +33,8 @@ type record struct {
 	state, operation string
 	// leaving is nil while no node is being removed.
 	leaving *departing
+	// removals are the times at which nodes were removed; only recorded reads them.
+	removals map[string]time.Time
 }
 
 // departing is a removal that has begun.

@@ -288,3 +288,10 @@ func (c *situation) settings(lead operation.Server, leaving member.Member, force
 	}
 	return json.Marshal(s)
 }
+
+// outdated tells whether the node was removed after a plan for it was made, though not
+// by an operation that the plan takes over: what has its name now is another node. A
+// zero time is no removal.
+func (s *settings) outdated(plan *operation.Plan, removed time.Time) bool {
+	return s.Earlier == "" && removed.After(plan.CreatedAt)
+}

@@ -77,21 +77,36 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestOvertaken tells operations whose record another has from those that are about
-// to claim it, or have given it up.
+// TestOvertaken tells operations that another one came before from those that are
+// about to claim the record, or have given it up.
 func TestOvertaken(t *testing.T) {
 	for _, test := range []struct {
 		name        string
 		first, last operation.State
-		record      string
-		want        bool
+		// record has the operation's ID, and leaving the node that it removes.
+		record, leaving string
+		// earlier is the operation that this one takes over.
+		earlier string
+		// removed is when the node was removed, after the plan was made.
+		removed time.Duration
+		want    bool
 	}{
-		{"not begun", operation.Unstarted, operation.Unstarted, "other", false},
-		{"begun", operation.InProgress, operation.Unstarted, "", false},
-		{"its own", operation.Completed, operation.Unstarted, "shrink-1", false},
-		{"taken over", operation.Completed, operation.Unstarted, "other", true},
-		{"ended by another", operation.Completed, operation.Unstarted, "", true},
-		{"given up", operation.Completed, operation.InProgress, "", false},
+		{"not begun", operation.Unstarted, operation.Unstarted, "install", "", "", 0, false},
+		{"begun", operation.InProgress, operation.Unstarted, "", "", "", 0, false},
+		{"its own", operation.Completed, operation.Unstarted, "shrink-1", "node-2", "", 0, false},
+		{"its own, not known to be claimed", operation.InProgress, operation.Unstarted, "shrink-1", "node-2", "", 0, false},
+		{"taken over", operation.Completed, operation.Unstarted, "other", "node-2", "", 0, true},
+		{"ended by another", operation.Completed, operation.Unstarted, "", "", "", 0, true},
+		{"given up", operation.Completed, operation.InProgress, "", "", "", 0, false},
+		{"killed before it claimed", operation.InProgress, operation.Unstarted, "other", "node-2", "", 0, true},
+		{"not begun, and another has", operation.Unstarted, operation.Unstarted, "other", "node-2", "", 0, true},
+		{"failed, since another came before", operation.Failed, operation.Unstarted, "other", "node-2", "", 0, true},
+		{"another node leaves", operation.Failed, operation.Unstarted, "other", "node-3", "", 0, false},
+		{"about to take over", operation.InProgress, operation.Unstarted, "other", "node-2", "other", 0, false},
+		{"another removed it", operation.InProgress, operation.Unstarted, "", "", "", time.Minute, true},
+		{"it was removed before, and joined again", operation.Unstarted, operation.Unstarted, "", "", "", -time.Minute, false},
+		{"what it takes over has removed it", operation.Unstarted, operation.Unstarted, "", "", "other", time.Minute, false},
+		{"a third took over", operation.InProgress, operation.Unstarted, "third", "node-2", "other", 0, true},
 	} {
 		c := describeCluster("MW")
 		plan, err := c.plan("shrink-1", "1.0.0", c.members[0].Server, c.members[1], false, time.Now())
@@ -104,7 +119,12 @@ func TestOvertaken(t *testing.T) {
 				found.Entries = append(found.Entries, operation.Entry{PhaseID: plan.Phases[i].ID, NewState: state, ID: plan.Phases[i].ID})
 			}
 		}
-		if got := overtaken(found, &record{operation: test.record}); got != test.want {
+		r := &record{operation: test.record}
+		if test.leaving != "" {
+			r.state, r.leaving = stateShrinking, &departing{Node: operation.Server{Nodename: test.leaving}}
+		}
+		s := &settings{Node: c.members[1].Server, Earlier: test.earlier}
+		if got := overtaken(found, s, r, plan.CreatedAt.Add(test.removed)); got != test.want {
 			t.Errorf("%s: %v", test.name, got)
 		}
 	}

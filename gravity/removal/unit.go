@@ -69,7 +69,7 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 	return &Launched{plan.OperationID, plan.ClusterName}, start(ctx, p, plan.OperationID)
 }
 
-// recorded reads the cluster's record on a master; other nodes may not.
+// recorded reads the cluster's record, with removals, on a master; other nodes may not.
 func recorded(ctx context.Context, p paths.Paths, n *node.Node) (*record, error) {
 	if !n.Master {
 		return nil, nil
@@ -78,7 +78,12 @@ func recorded(ctx context.Context, p paths.Paths, n *node.Node) (*record, error)
 	if err != nil {
 		return nil, err
 	}
-	return readRecord(ctx, client)
+	r, err := readRecord(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	r.removals, err = member.Removals(ctx, client)
+	return r, err
 }
 
 // elsewhere lets the master go on that has the plan.
@@ -106,18 +111,29 @@ func current(ctx context.Context, store *disk.Store, found *operation.Operation,
 	if err := found.Plan.Phases[0].Decode(&s); err != nil {
 		return nil, fmt.Errorf("operation %s: %w", found.Plan.OperationID, err)
 	}
-	if (s.Force == request.Force || s.Force) && (r == nil || !overtaken(found, r)) {
+	if (s.Force == request.Force || s.Force) && (r == nil || !overtaken(found, &s, r, r.removals[s.Node.Nodename])) {
 		return found.Plan, nil
 	}
 	return nil, abandon(ctx, store, found.Plan.OperationID)
 }
 
-// overtaken tells whether the record was an operation's and is not any more, though
-// the operation did not come to its last phase, which gives it up.
-func overtaken(found *operation.Operation, r *record) bool {
+// overtaken tells whether another operation came before one: the record was its own
+// and is not any more, though it did not come to its last phase, which gives the
+// record up; or it never claimed the record, and either another one that removes the
+// same node has it now, of which its plan knows nothing, or the node was removed
+// since, at the given time: then the plan is that of a node that is no more.
+func overtaken(found *operation.Operation, s *settings, r *record, removed time.Time) bool {
 	phases := found.Resolve().Phases
-	return r.operation != found.Plan.OperationID &&
-		phases[0].State == operation.Completed && phases[len(phases)-1].State == operation.Unstarted
+	switch {
+	case r.operation == found.Plan.OperationID:
+		return false
+	case phases[0].State == operation.Completed:
+		return phases[len(phases)-1].State == operation.Unstarted
+	case r.state == stateShrinking:
+		return r.leaving.of(s.Node.Nodename) && r.operation != s.Earlier
+	default:
+		return s.outdated(found.Plan, removed)
+	}
 }
 
 // begun finds the operation of this master that removes a node and has not ended.
