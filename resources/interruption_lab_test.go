@@ -179,7 +179,8 @@ func (p *program) killed(delay time.Duration) {
 	}
 }
 
-// interrupted presses Ctrl-C while the provider waits for the installation.
+// interrupted presses Ctrl-C while the provider waits for the installation, unless the
+// apply that was killed before came to its end.
 func (p *program) interrupted() {
 	p.Helper()
 	log := filepath.Join(p.folder, "log")
@@ -200,7 +201,11 @@ func (p *program) interrupted() {
 		}
 		select {
 		case <-ended:
-			p.Fatalf("terraform ended before it knew of an operation\n%s", output)
+			if p.attribute("operation_status") != "completed" {
+				p.Fatalf("terraform ended before it knew of an operation\n%s", output)
+			}
+			p.Logf("there was nothing to interrupt: the installation had completed")
+			return
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
