@@ -213,7 +213,7 @@ func (w *work) withdraw(ctx context.Context) (any, error) {
 }
 
 // ready gives the node its labels, also those that a kubelet may not give
-// itself, and fails unless it is ready.
+// itself, and fails unless it is ready and has what its pods need.
 func (w *work) ready(ctx context.Context) (any, error) {
 	m, err := w.application(w.client, w.facts).Manifest(ctx)
 	if err != nil {
@@ -228,6 +228,9 @@ func (w *work) ready(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	if err := w.client.NodeReady(ctx, n.Name); err != nil {
+		return nil, waiting(err)
+	}
+	if err := w.client.RunOn(ctx, n.Name, "kube-system", install.SystemDaemonSets...); err != nil {
 		return nil, waiting(err)
 	}
 	return struct{}{}, nil

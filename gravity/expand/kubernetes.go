@@ -9,7 +9,9 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/application"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/health"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 )
@@ -86,11 +88,15 @@ func (k *joinKubernetes) withdraw(ctx context.Context, within time.Duration) err
 	return k.askWithin(ctx, within, bootstrap.StepWithdraw, nil)
 }
 
-// wait waits until the node is ready, and has its labels.
+// wait waits until the node is ready, has its labels, and is well.
 type wait struct{ *environment }
 
-// readyTimeout is how long a node may take to be ready.
-const readyTimeout = 10 * time.Minute
+const (
+	// readyTimeout is how long a node may take to be ready, with the system's pods.
+	readyTimeout = 10 * time.Minute
+	// wellTimeout is how long its agent may find something wrong after that.
+	wellTimeout = time.Minute
+)
 
 // Done is not known; the phase is quick.
 func (w *wait) Done(context.Context) (bool, error) { return false, nil }
@@ -102,6 +108,9 @@ func (w *wait) Execute(ctx context.Context) error {
 	if err := kubeadm.Registered(w.paths); err != nil {
 		return err
 	}
+	if err := w.well(ctx); err != nil {
+		return err
+	}
 	if !w.settings.Node.Master {
 		return nil
 	}
@@ -111,6 +120,18 @@ func (w *wait) Execute(ctx context.Context) error {
 		return err
 	}
 	return install.InstallAccess(w.paths, n.Address.String())
+}
+
+// well waits until the agent finds nothing wrong, so that the other nodes hear of a
+// node that is well as soon as it has joined: they are told what the agent found
+// last. What stays wrong is told by 'gravity status', and is no reason to undo a join.
+func (w *wait) well(ctx context.Context) error {
+	err := kube.Wait(ctx, wellTimeout, "the node to be well", func(ctx context.Context) error { return health.Well(ctx, w.paths) })
+	if err != nil && ctx.Err() == nil {
+		w.log.Warn("the node has joined, and is not well", "error", err)
+		return nil
+	}
+	return err
 }
 
 func (w *wait) Rollback(context.Context) error { return install.RemoveAccess(w.paths) }

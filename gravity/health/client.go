@@ -40,6 +40,30 @@ func AskNode(ctx context.Context, p paths.Paths, address netip.Addr) (report.Nod
 	return found, err
 }
 
+// Well lets the agent of this machine probe it now, and fails if it is not well: the
+// error has what its probes found. Others are told that from then on.
+func Well(ctx context.Context, p paths.Paths) error {
+	var found report.NodeHealth
+	if _, err := ask(ctx, p, URL+"local", &found); err != nil {
+		return err
+	}
+	return problems(found)
+}
+
+// problems has what keeps a node from being well; nil if it is.
+func problems(found report.NodeHealth) error {
+	if found.Status == report.HealthRunning {
+		return nil
+	}
+	var failed []string
+	for _, probe := range found.Probes {
+		if probe.Degrades() {
+			failed = append(failed, fmt.Sprintf("%s: %s", probe.Checker, probe.Error))
+		}
+	}
+	return fmt.Errorf("this node is %s: %s", found.Status, strings.Join(failed, "; "))
+}
+
 func ask(ctx context.Context, p paths.Paths, url string, answer any) (version string, err error) {
 	pool, err := readPool(filepath.Join(p.Certificates(), "ca.crt"))
 	if err != nil {

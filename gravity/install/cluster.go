@@ -140,20 +140,19 @@ func (h *health) Execute(ctx context.Context) error {
 	return kube.Wait(ctx, healthTimeout, "the cluster", func(ctx context.Context) error { return Healthy(ctx, client, h.settings.Node.Name) })
 }
 
+// SystemDaemonSets are those of kube-system without which pods of a node reach nothing.
+var SystemDaemonSets = []string{"kube-proxy", "flannel", "coredns"}
+
 // Healthy fails unless a node is Ready and the system's workloads run on it; the
 // error says what is not.
 func Healthy(ctx context.Context, client *kube.Client, node string) error {
 	if err := client.NodeReady(ctx, node); err != nil {
 		return err
 	}
-	if err := client.WorkloadReady(ctx, kube.DaemonSets, "kube-system", "kube-proxy"); err != nil {
-		return err
-	}
-	if err := client.WorkloadReady(ctx, kube.DaemonSets, "kube-system", "flannel"); err != nil {
-		return err
-	}
-	if err := client.WorkloadReady(ctx, kube.DaemonSets, "kube-system", "coredns"); err != nil {
-		return err
+	for _, name := range SystemDaemonSets {
+		if err := client.WorkloadReady(ctx, kube.DaemonSets, "kube-system", name); err != nil {
+			return err
+		}
 	}
 	return client.PodsReady(ctx, "kube-system")
 }

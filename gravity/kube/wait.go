@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -71,6 +72,41 @@ func (c *Client) WorkloadReady(ctx context.Context, resource schema.GroupVersion
 	observed := integer(object, "status", "observedGeneration")
 	if observed < object.GetGeneration() || ready < wanted || updated < wanted || wanted == 0 {
 		return fmt.Errorf("%s %s/%s has %d of %d pods ready", object.GetKind(), namespace, name, ready, wanted)
+	}
+	return nil
+}
+
+// RunOn fails unless DaemonSets have a ready pod on a node; the error names the first
+// that has none, with the reason. One that the cluster does not have is not missed.
+func (c *Client) RunOn(ctx context.Context, node, namespace string, daemonSets ...string) error {
+	pods, err := c.Resource(Pods, namespace).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + node})
+	if err != nil {
+		return err
+	}
+	for _, name := range daemonSets {
+		set, err := c.Resource(DaemonSets, namespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		missing := fmt.Errorf("%s of %s has no pod on node %s", name, namespace, node)
+		for i := range pods.Items {
+			pod := &pods.Items[i]
+			if owner := metav1.GetControllerOf(pod); owner == nil || owner.UID != set.GetUID() || pod.GetDeletionTimestamp() != nil {
+				continue
+			}
+			status, message := condition(pod, "Ready")
+			if status == "True" {
+				missing = nil
+				break
+			}
+			missing = fmt.Errorf("pod %s of %s is not ready: %s", pod.GetName(), namespace, podReason(pod, message))
+		}
+		if missing != nil {
+			return missing
+		}
 	}
 	return nil
 }
