@@ -131,7 +131,7 @@ func (f *buildFlags) options() (build.Options, error) {
 	if options.Pull.Mirrors, err = parseMirrors(f.mirrors); err != nil {
 		return options, err
 	}
-	if options.Images, err = imageSources(f.imagesFrom); err != nil {
+	if options.Images, err = imageSources(f.imagesFrom, options.Pull.Mirrors); err != nil {
 		return options, err
 	}
 	if options.Gravity == "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cachedir"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/runtime"
 )
 
 // daemonPrefix begins the name of a daemon; the path of its socket may follow.
@@ -16,8 +17,8 @@ const daemonPrefix = "docker-daemon:"
 
 // imageSources are the sources that --images-from names, and after them the
 // layout of the images that were built here: those have names of a host that
-// nobody else has.
-func imageSources(texts []string) ([]pull.Source, error) {
+// nobody else has, unless a mirror stands for it.
+func imageSources(texts []string, mirrors map[string][]string) ([]pull.Source, error) {
 	var sources []pull.Source
 	for _, text := range texts {
 		source, err := imageSource(text)
@@ -26,6 +27,9 @@ func imageSources(texts []string) ([]pull.Source, error) {
 				"name the folder of an OCI layout, a tar of 'docker save', or %s[SOCKET]", daemonPrefix)
 		}
 		sources = append(sources, source)
+	}
+	if len(mirrors[runtime.Host]) > 0 {
+		return sources, nil
 	}
 	built, err := cachedir.Path(filepath.Join("images", "layout"))
 	if err == nil && isLayout(built) {

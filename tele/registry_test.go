@@ -65,7 +65,7 @@ func startRegistry(env *testscript.Env) error {
 	// Nothing of the user's is read, and nothing written outside the script's folder.
 	env.Setenv("GRAVITY_CACHE", filepath.Join(env.WorkDir, "cache"))
 	env.Setenv("TELE_RUNTIMES", filepath.Join(env.WorkDir, "runtimes"))
-	for _, tag := range []string{"shop/web:1.0", "shop/web:1.1", "library/tool:1"} {
+	for _, tag := range []string{"shop/web:1.0", "shop/web:1.1", "library/tool:1", "example/tool:1"} {
 		if err := pushImage(host+"/"+tag, simpleImage(tag, "amd64")); err != nil {
 			return err
 		}

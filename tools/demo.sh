@@ -41,6 +41,31 @@ tf() {
 	"$terraform" -chdir="$work" "$@"
 }
 
+# serve starts a registry with the images of the example and sets registry to its
+# HOST:PORT. It ends with the script at the latest.
+serve() {
+	serving=$(mktemp)
+	bin/example-images serve >"$serving" &
+	registry_pid=$!
+	trap stop_serving EXIT
+	until registry=$(sed -n 's/^serving at //p' "$serving") && [ -n "$registry" ]; do
+		kill -0 "$registry_pid" 2>/dev/null || {
+			wait "$registry_pid"
+			exit 1
+		}
+		sleep 0.1
+	done
+	head -n -1 "$serving"
+}
+
+stop_serving() {
+	trap - EXIT
+	kill "$registry_pid" 2>/dev/null || true
+	wait "$registry_pid" || true
+	sed -n 's/^answered/the registry answered/p' "$serving"
+	rm -f "$serving"
+}
+
 build() {
 	find_terraform
 	local version
@@ -52,9 +77,14 @@ build() {
 	say "Build the images of the example application"
 	make example-images
 
+	say "Start a registry on this machine, which has the images as a release pipeline's has"
+	go build -o bin/example-images ./examples/cmd/example-images
+	serve
 	say "Build the bundle: application, images, Kubernetes and gravity in one file"
-	echo "+ tele build examples/apps/ledger -o bin/ledger.tar"
-	bin/tele build examples/apps/ledger -o bin/ledger.tar --overwrite
+	local command=(tele build examples/apps/ledger -o bin/ledger.tar --overwrite --mirror="gravity.local=$registry")
+	echo "+ ${command[*]}"
+	"bin/${command[0]}" "${command[@]:1}"
+	stop_serving
 
 	say "Install the provider for $(basename "$terraform")"
 	make install

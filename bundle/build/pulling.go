@@ -84,7 +84,8 @@ func (b *builder) locate(ctx context.Context, images []discovery.Image) error {
 			return err
 		}
 		b.places[image.Name] = image.Places
-		if from == nil && image.Reference.Context().RegistryStr() == runtime.Host {
+		host := image.Reference.Context().RegistryStr()
+		if from == nil && host == runtime.Host && len(b.options.Pull.Mirrors[host]) == 0 {
 			err := &pull.Error{Reference: image.Name, Action: "find image", Err: errors.New("no registry answers to " + runtime.Host)}
 			return cli.WithHint(&ImageError{Cause: err, Places: image.Places},
 				"name the OCI layout that has the image by --images-from; 'make example-images' builds those of the examples")

@@ -122,6 +122,9 @@ func keyOf(parts ...any) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
+// hintImages says how to get the images.
+func hintImages(err error) error { return cli.WithHint(err, "run 'make example-images'") }
+
 // hintRuntimes says how to get what is missing.
 func hintRuntimes(err error) error {
 	return cli.WithHint(err, "run 'make runtimes', of which the images of the example have layers")

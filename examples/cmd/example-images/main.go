@@ -26,7 +26,7 @@ func newRootCommand() *cobra.Command {
 		Use:   "example-images",
 		Short: "Build the images of the example application",
 	}
-	root.AddCommand(newBuildCommand(), cli.NewVersionCommand("example-images"))
+	root.AddCommand(newBuildCommand(), newServeCommand(), cli.NewVersionCommand("example-images"))
 	return root
 }
 
