@@ -2,6 +2,8 @@ package provider_test
 
 import (
 	"crypto/rand"
+	"log/slog"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
@@ -20,6 +23,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
+	"github.com/gravity-platform/terraform-provider-gravity/bundle/hub"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cachedir"
 	"github.com/gravity-platform/terraform-provider-gravity/provider"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/connection/sshtest"
@@ -107,6 +112,46 @@ func TestAccBundle(t *testing.T) {
 			}},
 			{Config: data(other), ExpectError: regexp.MustCompile(`(?s)Cannot read bundle.*notes\.txt.*tele build`)},
 			{Config: data(other + ".missing"), ExpectError: regexp.MustCompile(`(?s)Cannot read bundle.*no such file.*path\.module`)},
+		},
+	})
+}
+
+// TestAccBundleInHub reads a bundle's index from a hub.
+func TestAccBundleInHub(t *testing.T) {
+	terraformtest.Need(t)
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	t.Setenv(cachedir.Variable, t.TempDir())
+	served := httptest.NewServer(registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
+	defer served.Close()
+	host := served.Listener.Addr().String()
+	opened, err := bundle.Open(writeBundle(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	connection := hub.Connect(hub.Options{Insecure: []string{host}})
+	defer connection.Close()
+	if _, err := connection.Push(t.Context(), opened, host+"/team", false); err != nil {
+		t.Fatal(err)
+	}
+	data := func(name string) string {
+		return "provider \"gravity\" {\n  insecure_hubs = [\"" + host + "\"]\n}\n" +
+			"data \"gravity_bundle\" \"shop\" {\n  path = \"oci://" + host + "/team/" + name + "\"\n}\n"
+	}
+	value := func(name string, want knownvalue.Check) statecheck.StateCheck {
+		return statecheck.ExpectKnownValue("data.gravity_bundle.shop", tfjsonpath.New(name), want)
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories(t),
+		Steps: []resource.TestStep{
+			{Config: data("shop:1.2.3"), ConfigStateChecks: []statecheck.StateCheck{
+				value("version", knownvalue.StringExact("1.2.3")),
+				value("digest", knownvalue.StringExact(opened.Digest().String())),
+				value("kubernetes_version", knownvalue.StringExact("1.37.2")),
+				value("images", knownvalue.ListSizeExact(1)),
+				value("size", knownvalue.Null()),
+			}},
+			{Config: data("shop:1.2.4"), ExpectError: regexp.MustCompile(`(?s)Cannot read bundle.*shop:1\.2\.4.*tele ls`)},
 		},
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/access"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/bundles"
 	masters "github.com/gravity-platform/terraform-provider-gravity/provider/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/node"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/operation"
@@ -124,7 +125,7 @@ func (r *clusterResource) begin(ctx context.Context, o *operation.Operation, m *
 func (r *clusterResource) obtain(ctx context.Context, o *operation.Operation, m *model) (file string, err error) {
 	file = m.Bundle.ValueString()
 	digest := m.BundleDigest.ValueString()
-	if reference, ok := inHub(file); ok {
+	if reference, ok := bundles.InHub(file); ok {
 		if file, err = r.hubs().fetch(ctx, reference, digest); err != nil {
 			return "", err
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/hub"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/pull"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cachedir"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/bundles"
 	"github.com/gravity-platform/terraform-provider-gravity/provider/operation"
 )
 
@@ -79,8 +80,8 @@ func TestHub(t *testing.T) {
 			h, ours := serveHub(t, secure), generate(t)
 			path, digest := writeBundle(t, "1.0.0", ours)
 			pinnedTo := h.push(t, path)
-			tagged, exact := hubScheme+h.host()+"/team/shop:1.0.0", hubScheme+h.host()+"/team/shop@"+pinnedTo
-			reached := hubs{insecure: []string{h.host()}, retry: pull.Retry{Attempts: 2, Delay: time.Millisecond}}
+			tagged, exact := bundles.HubScheme+h.host()+"/team/shop:1.0.0", bundles.HubScheme+h.host()+"/team/shop@"+pinnedTo
+			reached := hubs{bundles.Hubs{Insecure: []string{h.host()}, Retry: pull.Retry{Attempts: 2, Delay: time.Millisecond}}}
 			for _, name := range []string{tagged, exact} {
 				plan := model{Bundle: types.StringValue(name), SignedBy: keyList(ours), Role: types.StringValue("worker")}
 				var problems diag.Diagnostics
@@ -100,7 +101,7 @@ func TestHub(t *testing.T) {
 			} {
 				wantProblem(t, planned(t, reached, tagged, change), diag.SeverityError, want)
 			}
-			testFetch(t, h, reached, path, strings.TrimPrefix(tagged, hubScheme), digest)
+			testFetch(t, h, reached, path, strings.TrimPrefix(tagged, bundles.HubScheme), digest)
 			testMoved(t, h, reached, tagged, exact, digest)
 		})
 	}
@@ -179,7 +180,7 @@ func testMoved(t *testing.T, h *testHub, reached hubs, tagged, exact, digest str
 	if wantProblem(t, again(exact), diag.SeverityError, ""); h.requests.Load() != before {
 		t.Error("the hub was asked what a digest leads to")
 	}
-	if _, err := reached.fetch(t.Context(), strings.TrimPrefix(tagged, hubScheme), strings.Replace(digest, digest[7:9], "00", 1)); err == nil ||
+	if _, err := reached.fetch(t.Context(), strings.TrimPrefix(tagged, bundles.HubScheme), strings.Replace(digest, digest[7:9], "00", 1)); err == nil ||
 		!strings.Contains(err.Error(), "is another bundle now") {
 		t.Errorf("a version that leads elsewhere since the plan: %v", err)
 	}
@@ -203,5 +204,5 @@ func TestInsecureHub(t *testing.T) {
 	h := serveHub(t, true)
 	path, _ := writeBundle(t, "1.0.0")
 	h.push(t, path)
-	wantProblem(t, planned(t, hubs{}, hubScheme+h.host()+"/team/shop:1.0.0", nil), diag.SeverityError, "insecure_hubs")
+	wantProblem(t, planned(t, hubs{}, bundles.HubScheme+h.host()+"/team/shop:1.0.0", nil), diag.SeverityError, "insecure_hubs")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/signature"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
+	"github.com/gravity-platform/terraform-provider-gravity/provider/bundles"
 )
 
 // offer is what a bundle says of itself, before anything of it is on a machine.
@@ -27,10 +28,15 @@ type offer struct {
 // offer reads the small entries of a bundle: of a file, or by a few requests of one
 // in a hub.
 func (h hubs) offer(ctx context.Context, name string) (*offer, error) {
-	if reference, ok := inHub(name); ok {
-		return h.look(ctx, reference)
+	reference, ok := bundles.InHub(name)
+	if !ok {
+		return openFile(name)
 	}
-	return openFile(name)
+	seen, err := h.Look(ctx, reference)
+	if err != nil {
+		return nil, err
+	}
+	return &offer{digest: seen.Digest.String(), index: seen.Index, signatures: seen.Signatures, manifest: seen.Manifest}, nil
 }
 
 // openFile reads the small entries of a file, however large it is, and nothing else
