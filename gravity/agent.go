@@ -70,6 +70,7 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	if err != nil {
 		a.log.Warn("the history of health is not as it was", "error", err)
 	}
+	roster := &health.Roster{History: history, Log: a.log}
 	monitor := &health.Monitor{
 		Node:     func() (*node.Node, error) { return node.Read(p) },
 		Checkers: func(n *node.Node) []health.Checker { return health.Checkers(p, n) },
@@ -77,7 +78,7 @@ func (g *globals) runAgent(command *cobra.Command) error {
 		History:  history, Log: a.log,
 	}
 	if n.Master {
-		monitor.Peers = a.peers()
+		monitor.Peers = a.peers(roster)
 	}
 	addresses := []netip.AddrPort{
 		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), health.Port), netip.AddrPortFrom(n.Address, health.Port),
@@ -90,7 +91,7 @@ func (g *globals) runAgent(command *cobra.Command) error {
 			health.Serve(ctx, monitor.Handler(), p, addresses, a.log)
 			return nil
 		},
-		"leader":       func(ctx context.Context) error { return a.lead(ctx, history) },
+		"leader":       func(ctx context.Context) error { return a.lead(ctx, history, roster) },
 		"balancer":     a.balance,
 		"bootstrap":    a.bootstrap,
 		"phases":       a.execute,

@@ -16,7 +16,7 @@ import (
 // lead takes part in the election of the leader, and does what the leader does:
 // it asks the application for its status (S39), and keeps the leader's names at
 // masters that serve (S18).
-func (a *agent) lead(ctx context.Context, history *health.History) error {
+func (a *agent) lead(ctx context.Context, history *health.History, roster *health.Roster) error {
 	if !a.node.Master {
 		<-ctx.Done()
 		return nil
@@ -33,6 +33,7 @@ func (a *agent) lead(ctx context.Context, history *health.History) error {
 		Client:   config.Client,
 		Identity: a.node.Name,
 		Log:      a.log,
+		Elected:  roster.Leader,
 		Lead: func(ctx context.Context) {
 			var leading sync.WaitGroup
 			leading.Go(func() { application.Run(ctx) })

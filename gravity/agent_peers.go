@@ -13,7 +13,7 @@ import (
 
 // peers is the health of the other nodes, for this master. Kubernetes knows which
 // there are, and the membership which of them answer.
-func (a *agent) peers() *health.Peers {
+func (a *agent) peers(roster *health.Roster) *health.Peers {
 	config := &kube.File{Path: a.paths.KubernetesFile("admin.conf")}
 	return &health.Peers{
 		Ask: func(ctx context.Context, address netip.Addr) (report.NodeHealth, error) {
@@ -28,6 +28,11 @@ func (a *agent) peers() *health.Peers {
 			if err != nil {
 				return nil, err
 			}
+			names := make([]string, len(nodes))
+			for i, n := range nodes {
+				names[i] = n.Nodename
+			}
+			roster.Nodes(names)
 			return a.others(nodes), nil
 		},
 	}

@@ -25,6 +25,9 @@ const (
 	ProbeSucceeded   = "probe_succeeded"
 	ClusterDegraded  = "cluster_degraded"
 	ClusterRecovered = "cluster_recovered"
+	NodeAdded        = "node_added"
+	NodeRemoved      = "node_removed"
+	LeaderElected    = "leader_elected"
 )
 
 const (

@@ -37,6 +37,9 @@ type Elector struct {
 	// Lead is called when this master becomes the leader. It returns when its
 	// context ends, which is when the master is the leader no more.
 	Lead func(context.Context)
+	// Elected is called when another master is seen to be the leader, and with the
+	// first one that is seen; it may be nil.
+	Elected func(name string)
 	// Log receives who leads.
 	Log *slog.Logger
 
@@ -146,6 +149,9 @@ func (e *Elector) look(lease *unstructured.Unstructured, err error) (bool, error
 	holder, _, _ := unstructured.NestedString(lease.Object, "spec", "holderIdentity")
 	if holder != e.holder && holder != "" {
 		e.Log.Info("the leader", "node", holder)
+		if e.Elected != nil {
+			e.Elected(holder)
+		}
 	}
 	if version := lease.GetResourceVersion(); version != e.seen {
 		e.seen, e.seenAt = version, time.Now()

@@ -143,13 +143,17 @@ func TestElection(t *testing.T) {
 	t.Cleanup(server.Close)
 	r := &ruler{}
 	stops := map[string]context.CancelFunc{}
+	elected := map[string]*[]string{}
 	var running sync.WaitGroup
 	for _, name := range []string{"node-1", "node-2", "node-3"} {
 		ctx, stop := context.WithCancel(t.Context())
 		stops[name] = stop
 		client := a.client(t, server, name)
 		attempts := 0
+		seen := &[]string{}
+		elected[name] = seen
 		e := &Elector{
+			Elected:  func(leader string) { *seen = append(*seen, leader) },
 			Identity: name, Lead: r.lead(name), Log: slog.New(slog.DiscardHandler),
 			Client: func() (*kube.Client, error) {
 				if attempts++; attempts < 3 {
@@ -179,6 +183,9 @@ func TestElection(t *testing.T) {
 		stop()
 	}
 	running.Wait()
+	if seen := *elected[third]; len(seen) == 0 || seen[len(seen)-1] != third || len(slices.Compact(slices.Clone(seen))) != len(seen) {
+		t.Errorf("%s saw the leaders %q", third, seen)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	spec := a.objects["/apis/coordination.k8s.io/v1/namespaces/gravity-system/leases/leader"]["spec"].(map[string]any)

@@ -270,6 +270,9 @@ func checkAgent(ctx context.Context, t *testing.T, n node) {
 func checkHistory(ctx context.Context, t *testing.T, n node) {
 	history := n.must(ctx, t, "gravity status history")
 	t.Log(history)
+	if !strings.Contains(history, "Z [Leader Elected]    node=node-1\n") {
+		t.Error("nobody leads")
+	}
 	rest := history
 	for _, want := range []string{
 		"Z [Probe Failed]      node=node-1 checker=containerd\n", "Z [Node Degraded]     node=node-1\n",

@@ -218,6 +218,7 @@ func Event(event report.HealthEvent) string {
 		health.NodeDegraded: "Node Degraded", health.NodeRecovered: "Node Recovered",
 		health.ProbeFailed: "Probe Failed", health.ProbeSucceeded: "Probe Succeeded",
 		health.ClusterDegraded: "Cluster Degraded", health.ClusterRecovered: "Cluster Recovered",
+		health.NodeAdded: "Node Added", health.NodeRemoved: "Node Removed", health.LeaderElected: "Leader Elected",
 	}
 	title := titles[event.Type]
 	if title == "" {

@@ -120,6 +120,9 @@ func TestEvent(t *testing.T) {
 		"2020-02-18T21:36:56Z [Node Recovered]    node=node-3":                        {Type: health.NodeRecovered, Node: "node-3"},
 		"2020-02-18T21:36:56Z [Probe Failed]      node=node-3 checker=kube-apiserver": {Type: health.ProbeFailed, Node: "node-3", Checker: "kube-apiserver"},
 		"2020-02-18T21:36:56Z [Cluster Recovered]":                                    {Type: health.ClusterRecovered},
+		"2020-02-18T21:36:56Z [Node Added]        node=node-2":                        {Type: health.NodeAdded, Node: "node-2"},
+		"2020-02-18T21:36:56Z [Node Removed]      node=node-2":                        {Type: health.NodeRemoved, Node: "node-2"},
+		"2020-02-18T21:36:56Z [Leader Elected]    node=node-2":                        {Type: health.LeaderElected, Node: "node-2"},
 		"2020-02-18T21:36:56Z [later]             node=x":                             {Type: "later", Node: "x"},
 	} {
 		event.Time = at

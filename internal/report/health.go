@@ -78,7 +78,8 @@ type History struct {
 type HealthEvent struct {
 	Time time.Time `json:"time"`
 	// Type is node_degraded, node_recovered, probe_failed, probe_succeeded,
-	// cluster_degraded or cluster_recovered.
+	// cluster_degraded, cluster_recovered, node_added, node_removed or
+	// leader_elected.
 	Type string `json:"type"`
 	// Node is the node's name in Kubernetes; empty for the cluster's events.
 	Node string `json:"node,omitempty"`
