@@ -214,7 +214,7 @@ func (l *lab4) cluster(ctx context.Context) {
 	installtest.Talk(ctx, l.T, first, 4)
 	// The agents of all nodes say that they are well, soon after the last has joined.
 	l.timed(ctx, 0, "for i in $(seq 90); do gravity status >/tmp/status && exit; sleep 1; done; cat /tmp/status; exit 1")
-	history := output(ctx, l.T, first, "gravity status history")
+	history := output(ctx, l.T, first, "gravity status history") + "\n"
 	for _, m := range l.machines[1:] {
 		if !strings.Contains(history, "[Node Added]        node="+m.Name()+"\n") {
 			l.Errorf("the history does not know that %s has joined:\n%s", m.Name(), history)
