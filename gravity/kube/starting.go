@@ -39,12 +39,18 @@ func (s *starting) RoundTrip(request *http.Request) (*http.Response, error) {
 			return response, err
 		}
 		again, err := refused(response)
-		if err != nil || !again {
-			return response, err
+		if err != nil {
+			return nil, err
+		}
+		if !again {
+			return response, nil
 		}
 		repeated, err := repeat(request)
-		if err != nil || repeated == nil {
-			return response, err
+		if err != nil {
+			return nil, err
+		}
+		if repeated == nil {
+			return response, nil
 		}
 		select {
 		case <-request.Context().Done():
