@@ -91,16 +91,16 @@ func (g *globals) runAgent(command *cobra.Command) error {
 			health.Serve(ctx, monitor.Handler(), p, addresses, a.log)
 			return nil
 		},
-		"leader":       func(ctx context.Context) error { return a.lead(ctx, history, roster) },
+		"leader":       a.whileMember(func(ctx context.Context) error { return a.lead(ctx, history, roster) }),
 		"balancer":     a.balance,
-		"bootstrap":    a.bootstrap,
+		"bootstrap":    a.whileMember(a.bootstrap),
 		"phases":       a.execute,
-		"members":      a.gossip,
+		"members":      a.whileMember(a.gossip),
 		"identity":     care.Identity,
-		"labels":       care.Labels,
-		"certificates": care.Certificates,
+		"labels":       a.whileMember(care.Labels),
+		"certificates": a.whileMember(care.Certificates),
 		"follow":       func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
-		"repair":       func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) },
+		"repair":       a.whileMember(func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) }),
 	}
 	var running sync.WaitGroup
 	for name, serve := range servers {

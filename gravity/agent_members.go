@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
@@ -19,15 +18,6 @@ import (
 
 // gossip takes part in the membership of nodes.
 func (a *agent) gossip(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer stop(nil)
-	if !a.member() {
-		<-ctx.Done() // it was removed, and tells nobody that it is there
-		return nil
-	}
-	watching.Go(func() { a.untilDismissed(ctx, stop) })
 	epoch := a.epoch()
 	key, err := a.membershipKey(ctx, epoch)
 	if err != nil {
@@ -53,27 +43,6 @@ func (a *agent) gossip(ctx context.Context) error {
 	return members.Run(ctx)
 }
 
-// member tells whether the node is one of the cluster, as far as it knows.
-func (a *agent) member() bool {
-	dismissal, err := node.ReadDismissal(a.paths)
-	return err != nil || dismissal == nil
-}
-
-// dismissalInterval is how often it is looked whether the node was removed.
-const dismissalInterval = 3 * time.Second
-
-// untilDismissed ends a context when the node learns that it was removed.
-func (a *agent) untilDismissed(ctx context.Context, stop context.CancelCauseFunc) {
-	for a.member() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(dismissalInterval):
-		}
-	}
-	stop(bootstrap.ErrRemoved)
-}
-
 // epoch is another one after each removal of a node.
 func (a *agent) epoch() string {
 	removals, err := node.ReadRemovals(a.paths)
@@ -83,6 +52,9 @@ func (a *agent) epoch() string {
 	return removals.Epoch()
 }
 
+// epochInterval is how often it is looked whether a node was removed.
+const epochInterval = 3 * time.Second
+
 // rekey takes the key of each new epoch, so that a node that was removed does not
 // hear the others any more. A master that was removed can derive every key: its
 // authority is that of the cluster.
@@ -91,7 +63,7 @@ func (a *agent) rekey(ctx context.Context, members *membership.Membership, epoch
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(dismissalInterval):
+		case <-time.After(epochInterval):
 		}
 		next := a.epoch()
 		if next == epoch {

@@ -75,18 +75,24 @@ func ThisMachine() (Machine, error) {
 	return m, nil
 }
 
+// CheckDismissal says that the node was removed from the cluster, and what to do
+// with what is left.
+func (n *Node) CheckDismissal(p paths.Paths) error {
+	dismissal, err := ReadDismissal(p)
+	if err != nil || dismissal == nil {
+		return err
+	}
+	return fmt.Errorf("this machine is not a member of cluster %s any more: %s (noticed on %s); "+
+		"remove what is left with 'gravity leave --force', then it can join again",
+		n.Cluster, dismissal.Reason, dismissal.Time.UTC().Format(time.DateTime))
+}
+
 // CheckIdentity says why nothing of the node may start on this machine: it was
 // removed from the cluster, or does not have its address any more, by which all
 // others know it. The error has the way out.
 func (n *Node) CheckIdentity(p paths.Paths, m Machine) error {
-	dismissal, err := ReadDismissal(p)
-	if err != nil {
+	if err := n.CheckDismissal(p); err != nil {
 		return err
-	}
-	if dismissal != nil {
-		return fmt.Errorf("this machine is not a member of cluster %s any more: %s (noticed on %s); "+
-			"remove what is left with 'gravity leave --force', then it can join again",
-			n.Cluster, dismissal.Reason, dismissal.Time.UTC().Format(time.DateTime))
 	}
 	if slices.Contains(m.Addresses, n.Address) {
 		return nil

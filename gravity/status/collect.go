@@ -93,7 +93,11 @@ func Collect(ctx context.Context, p paths.Paths, store operation.Store) (*report
 	var agentErr, clusterErr error
 	var asking sync.WaitGroup
 	asking.Go(func() { agentErr = c.askAgent(ctx) })
-	asking.Go(func() { clusterErr = c.askCluster(ctx) })
+	// A removed master could still read everything, and would tell of a cluster that
+	// is well instead of itself.
+	if clusterErr = n.CheckDismissal(p); clusterErr == nil {
+		asking.Go(func() { clusterErr = c.askCluster(ctx) })
+	}
 	asking.Wait()
 	c.askOthers(ctx)
 	if err := errors.Join(clusterErr, agentErr); err != nil {

@@ -70,6 +70,30 @@ endpoints: [{name: Shop, serviceName: shop, protocol: http}, {name: Secret, serv
 	return p
 }
 
+// TestCollectAfterRemoval wants a master that was removed to tell that, although the
+// cluster still answers it and is well without it.
+func TestCollectAfterRemoval(t *testing.T) {
+	p := installed(t, map[string]string{
+		"/api/v1/nodes": strings.ReplaceAll(apiNodes, "node-1", "node-3"),
+		"/api/v1/namespaces/gravity-system/configmaps/cluster": `{"apiVersion":"v1","kind":"ConfigMap","data":{"state":"active"}}`,
+	})
+	dismissal := node.Dismissal{Time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Reason: "node node-1: it was removed from the cluster"}
+	if err := dismissal.Write(p); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Collect(t.Context(), p, disk.New(p.Operations()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "this machine is not a member of cluster example any more: node node-1: it was removed from the cluster"
+	if !strings.Contains(s.Error, want) || !strings.Contains(s.Error, "gravity leave --force") || Healthy(s) {
+		t.Errorf("the state is %s, the error %q", s.Cluster.State, s.Error)
+	}
+	if len(s.Cluster.Nodes) != 1 || s.Cluster.Nodes[0].Hostname != "node-1" || s.Cluster.Nodes[0].Status != nodeDegraded {
+		t.Errorf("the nodes are %+v", s.Cluster.Nodes)
+	}
+}
+
 // TestAskCluster wants what the cluster says to be where it belongs.
 func TestAskCluster(t *testing.T) {
 	p := installed(t, map[string]string{
