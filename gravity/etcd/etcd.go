@@ -5,12 +5,14 @@ package etcd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 )
@@ -55,7 +57,23 @@ func (c *Client) run(ctx context.Context, args ...string) (string, error) {
 		"etcdctl", "--endpoints=https://127.0.0.1:2379", "--command-timeout=" + seconds, "--dial-timeout=5s",
 		"--cacert=" + certificates + "ca.crt", "--cert=" + certificates + "healthcheck-client.crt", "--key=" + certificates + "healthcheck-client.key",
 	}
-	return c.in.Exec(ctx, container.Command{Args: append(command, args...)})
+	text, err := c.in.Exec(ctx, container.Command{Args: append(command, args...)})
+	if failed, ok := errors.AsType[*container.CommandError](err); ok {
+		err = brief(failed, args)
+	}
+	return text, err
+}
+
+// brief is a failure without the flags that are always the same, and with what
+// etcdctl says last instead of its log.
+func brief(failed *container.CommandError, args []string) error {
+	const last = "Error: "
+	told := *failed
+	told.Args = append([]string{"etcdctl"}, args...)
+	if at := strings.LastIndex(told.Tail, last); at >= 0 {
+		told.Tail = told.Tail[at+len(last):]
+	}
+	return &told
 }
 
 // Members lists the members, with their health if that is asked for.
@@ -83,17 +101,38 @@ func (c *Client) Members(ctx context.Context, health bool) ([]Member, error) {
 	return members, nil
 }
 
-// Remove removes a member. One that is not there is no error.
+const (
+	// settling is how long Remove goes on when etcd refuses, and settlingInterval the
+	// time between two tries. etcd counts a member as lost until it has been reached
+	// for 5 s without a break, so one that was just started again makes it refuse.
+	settling         = 30 * time.Second
+	settlingInterval = time.Second
+	// unhealthy is what etcd says then, and also when its quorum would be lost.
+	unhealthy = "etcdserver: unhealthy cluster"
+)
+
+// Remove removes a member. One that is not there is no error. While etcd refuses
+// because it does not reach enough members, it is asked again for half a minute.
 func (c *Client) Remove(ctx context.Context, id uint64) error {
-	_, err := c.run(ctx, "member", "remove", strconv.FormatUint(id, 16))
-	if err == nil {
-		return nil
+	for deadline := time.Now().Add(settling); ; {
+		_, err := c.run(ctx, "member", "remove", strconv.FormatUint(id, 16))
+		if err == nil {
+			return nil
+		}
+		members, listErr := c.Members(ctx, false)
+		if listErr == nil && !slices.ContainsFunc(members, func(m Member) bool { return m.ID == id }) {
+			return nil
+		}
+		err = fmt.Errorf("remove member %x of etcd: %w", id, err)
+		if !strings.Contains(err.Error(), unhealthy) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(settlingInterval):
+		}
 	}
-	members, listErr := c.Members(ctx, false)
-	if listErr == nil && !slices.ContainsFunc(members, func(m Member) bool { return m.ID == id }) {
-		return nil
-	}
-	return fmt.Errorf("remove member %x of etcd: %w", id, err)
 }
 
 // maxMembers is more than any cluster has.

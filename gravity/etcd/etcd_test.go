@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -22,12 +24,21 @@ const list = `{"header":{"cluster_id":1,"member_id":2},"members":[` +
 type answers struct {
 	texts map[string]string
 	asked []string
+	// unhealthy is for how long etcd refuses to remove members.
+	unhealthy time.Duration
+	began     time.Time
 }
 
 func (a *answers) Exec(_ context.Context, command container.Command) (string, error) {
 	words := slices.DeleteFunc(slices.Clone(command.Args[1:]), func(arg string) bool { return strings.HasPrefix(arg, "--") })
 	asked := strings.Join(words, " ")
 	a.asked = append(a.asked, asked)
+	if strings.HasPrefix(asked, "member remove") && time.Since(a.began) < a.unhealthy {
+		return "", &container.CommandError{
+			Args: command.Args, ExitCode: 1, Err: errors.New("exit status 1"),
+			Tail: `{"level":"warn","msg":"retrying of unary invoker failed"}; Error: etcdserver: unhealthy cluster`,
+		}
+	}
 	text, ok := a.texts[asked]
 	if !ok || asked == "endpoint health" {
 		return text, errors.New("exit status 1")
@@ -67,6 +78,32 @@ func TestRemove(t *testing.T) {
 	}
 	if err := client.Remove(t.Context(), 17276088236423711741); err == nil || !strings.Contains(err.Error(), "efc0feb7e8570bfd") {
 		t.Errorf("one that stays: %v", err)
+	}
+}
+
+// TestRemoveWhenUnhealthy has etcd refuse for a while, as it does for 5 s after a
+// member has come back, and for ever.
+func TestRemoveWhenUnhealthy(t *testing.T) {
+	for _, test := range []struct {
+		unhealthy, patience, took time.Duration
+		want                      string
+	}{
+		{5 * time.Second, time.Hour, 5 * time.Second, ""},
+		{time.Hour, time.Hour, 31 * time.Second, "remove member 2 of etcd: etcdctl member remove 2: exit status 1: etcdserver: unhealthy cluster"},
+		{time.Hour, 2500 * time.Millisecond, 2500 * time.Millisecond, "deadline exceeded"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), test.patience)
+			defer cancel()
+			in := &answers{texts: map[string]string{"member list": list, "member remove 2": "done"}, unhealthy: test.unhealthy, began: time.Now()}
+			err := New(in).Remove(ctx, 2)
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "unhealthy")) {
+				t.Errorf("refused for %s: %v, want %q", test.unhealthy, err, test.want)
+			}
+			if took := time.Since(in.began); took != test.took {
+				t.Errorf("refused for %s: it took %s, want %s", test.unhealthy, took, test.took)
+			}
+		})
 	}
 }
 
