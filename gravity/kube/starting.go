@@ -2,8 +2,10 @@ package kube
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -14,13 +16,17 @@ const (
 	// startAttempts and startInterval bound how long a request is repeated.
 	startAttempts = 25
 	startInterval = time.Second
+	// restartAttempts bounds how often it is tried to connect: while an agent starts
+	// anew, as after an update or a failure, nobody listens for a second or two.
+	restartAttempts = 5
 	// maxRefusal is how much of a refusal is read, in bytes.
 	maxRefusal = 64 << 10
 )
 
 // starting repeats what an API server refuses to the administrator. For seconds
 // after its start a server answers before it has read who may do what, and then
-// refuses everything.
+// refuses everything. What could not be sent, as nobody listened at the address, is
+// repeated for a few seconds.
 type starting struct {
 	next http.RoundTripper
 	// interval is startInterval if zero.
@@ -35,29 +41,39 @@ func (s *starting) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	for attempt := 1; ; attempt++ {
 		response, err := s.next.RoundTrip(request)
-		if err != nil || response.StatusCode != http.StatusForbidden || attempt == startAttempts {
-			return response, err
-		}
-		again, err := refused(response)
-		if err != nil {
-			return nil, err
+		again, readErr := again(response, err, attempt)
+		if readErr != nil {
+			return nil, readErr
 		}
 		if !again {
-			return response, nil
+			return response, err
 		}
-		repeated, err := repeat(request)
-		if err != nil {
-			return nil, err
+		repeated, repeatErr := repeat(request)
+		if repeatErr != nil {
+			return nil, errors.Join(err, repeatErr)
 		}
 		if repeated == nil {
-			return response, nil
+			return response, err
 		}
 		select {
 		case <-request.Context().Done():
-			return response, nil // why it was refused tells more than that time is over
+			return response, err // why it was refused tells more than that time is over
 		case <-time.After(interval):
 		}
 		request = repeated
+	}
+}
+
+// again tells whether a request is to be repeated after an attempt, the first of
+// which is 1. The answer can be read again; the error is that it cannot.
+func again(response *http.Response, err error, attempt int) (bool, error) {
+	switch {
+	case err != nil:
+		return attempt < restartAttempts && errors.Is(err, syscall.ECONNREFUSED), nil
+	case response.StatusCode != http.StatusForbidden || attempt >= startAttempts:
+		return false, nil
+	default:
+		return refused(response)
 	}
 }
 

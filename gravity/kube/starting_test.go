@@ -2,16 +2,56 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// TestRestarting wants a request to wait for a server that is about to listen, and
+// not for ever.
+func TestRestarting(t *testing.T) {
+	for _, test := range []struct {
+		refused, attempts int
+		err               error
+		want              bool
+	}{
+		{0, 1, syscall.ECONNREFUSED, true},
+		{2, 3, syscall.ECONNREFUSED, true},
+		{1000, restartAttempts, syscall.ECONNREFUSED, false},
+		{1000, 1, syscall.ECONNRESET, false}, // it may have been done
+	} {
+		attempts := 0
+		client := http.Client{Transport: &starting{interval: time.Millisecond, next: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if body, err := io.ReadAll(r.Body); err != nil || string(body) != "sent" {
+				t.Errorf("the request has %q, %v", body, err)
+			}
+			if attempts++; attempts <= test.refused {
+				return nil, &net.OpError{Op: "dial", Err: test.err}
+			}
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+		})}}
+		response, err := client.Post("http://127.0.0.1/", "text/plain", strings.NewReader("sent"))
+		if err == nil {
+			response.Body.Close()
+		}
+		if (err == nil) != test.want || err != nil && !errors.Is(err, test.err) || attempts != test.attempts {
+			t.Errorf("%v %d times: %v after %d attempts, want %d", test.err, test.refused, err, attempts, test.attempts)
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
 
 // refusals are what API servers answer; a starting one says the first.
 var refusals = map[string]string{
