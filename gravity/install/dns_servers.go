@@ -69,6 +69,9 @@ func serverOfEachNode(deployment *unstructured.Unstructured) (*unstructured.Unst
 	if err := unstructured.SetNestedSlice(spec, tolerations, "template", "spec", "tolerations"); err != nil {
 		return nil, fmt.Errorf("deployment coredns: %w", err)
 	}
+	if err := probeOften(spec); err != nil {
+		return nil, fmt.Errorf("deployment coredns: %w", err)
+	}
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apps/v1", "kind": "DaemonSet",
 		"metadata": map[string]any{
@@ -76,6 +79,29 @@ func serverOfEachNode(deployment *unstructured.Unstructured) (*unstructured.Unst
 		},
 		"spec": spec,
 	}}, nil
+}
+
+// The readiness of a name server is asked for each second, so that a node that
+// joins need not wait for the tenth, and is lost after ten failures, for a busy
+// node answers late.
+const (
+	probeSeconds  = int64(1)
+	probeFailures = int64(10)
+)
+
+// probeOften changes how often the pods of a DaemonSet are probed.
+func probeOften(spec map[string]any) error {
+	containers, _, err := unstructured.NestedSlice(spec, "template", "spec", "containers")
+	if err != nil {
+		return err
+	}
+	for _, entry := range containers {
+		container, _ := entry.(map[string]any)
+		if probe, ok := container["readinessProbe"].(map[string]any); ok {
+			probe["periodSeconds"], probe["failureThreshold"] = probeSeconds, probeFailures
+		}
+	}
+	return unstructured.SetNestedSlice(spec, containers, "template", "spec", "containers")
 }
 
 func labelsOf(object *unstructured.Unstructured) map[string]any {

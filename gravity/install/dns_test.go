@@ -24,6 +24,9 @@ func TestServerOfEachNode(t *testing.T) {
 				"spec": map[string]any{
 					"affinity": map[string]any{"podAntiAffinity": map[string]any{}}, "priorityClassName": "system-cluster-critical",
 					"tolerations": []any{map[string]any{"key": "CriticalAddonsOnly", "operator": "Exists"}},
+					"containers": []any{map[string]any{
+						"name": "coredns", "readinessProbe": map[string]any{"httpGet": map[string]any{"path": "/ready"}, "periodSeconds": int64(10)},
+					}, map[string]any{"name": "beside"}},
 				},
 			},
 		},
@@ -37,6 +40,12 @@ func TestServerOfEachNode(t *testing.T) {
 				"metadata": map[string]any{"labels": labels},
 				"spec": map[string]any{
 					"priorityClassName": "system-cluster-critical", "tolerations": []any{map[string]any{"operator": "Exists"}},
+					"containers": []any{map[string]any{
+						"name": "coredns",
+						"readinessProbe": map[string]any{
+							"httpGet": map[string]any{"path": "/ready"}, "periodSeconds": int64(1), "failureThreshold": int64(10),
+						},
+					}, map[string]any{"name": "beside"}},
 				},
 			},
 		},
