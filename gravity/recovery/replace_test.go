@@ -29,15 +29,26 @@ func (s *site) replacement(ctx context.Context) {
 			}
 		}
 		s.complete(ctx, "after the replacement")
-		// The machine is new for the next time. What starts on it meanwhile reaches
-		// nobody.
-		s.do(ctx, s.machines[lost-1].Cut)
-		s.do(ctx, s.machines[lost-1].Start)
+		s.returns(ctx, lost, stays)
+		// The machine is new for the next time.
 		s.must(ctx, lost, "gravity leave --confirm --force")
 		s.until(ctx, lost, "test ! -e /etc/systemd/system/gravity-uninstall.service && ! systemctl is-active gravity-uninstall")
-		s.do(ctx, s.machines[lost-1].Heal)
 		lost, spare = spare, lost
 	}
+}
+
+// returns starts a master that was removed while it had no power. It learns that it
+// is no member any more, stops, says so, and disturbs nobody.
+func (s *site) returns(ctx context.Context, lost, stays int) {
+	s.Helper()
+	s.do(ctx, s.machines[lost-1].Start)
+	s.until(ctx, lost, "! systemctl is-active gravity-master && gravity status 2>&1 | grep 'not a member of cluster.*gravity leave --force'")
+	s.must(ctx, lost, "systemctl reset-failed gravity-master; systemctl restart gravity-agent gravity-master; sleep 5; ! systemctl is-active gravity-master")
+	s.masters(ctx, stays)
+	if nodes := s.must(ctx, stays, "kubectl get nodes -o name"); strings.Contains(nodes, fmt.Sprintf("node/node-%d", lost)) {
+		s.Errorf("after the removed machine is back the nodes are %s", nodes)
+	}
+	s.complete(ctx, "after the removed machine is back")
 }
 
 // removeFirst is what the guide says.

@@ -17,9 +17,11 @@ import (
 
 const (
 	// allVariable asks for every phase and every kind of interruption instead of a
-	// sample, and seedVariable repeats a sample.
-	allVariable  = "GRAVITY_TEST_ALL"
-	seedVariable = "GRAVITY_TEST_SEED"
+	// sample, seedVariable repeats a sample, and partsVariable names whose removals
+	// are interrupted then: "worker", "master", or both.
+	allVariable   = "GRAVITY_TEST_ALL"
+	seedVariable  = "GRAVITY_TEST_SEED"
+	partsVariable = "GRAVITY_TEST_PARTS"
 )
 
 // The kinds of interruptions: of the master that executes a removal, and of the node
@@ -35,7 +37,6 @@ const (
 )
 
 var (
-	kinds        = []string{killOperation, killAgent, powerOff, nodeAgent, nodeContainer, nodeOff}
 	workerPhases = []string{"/init", "/preHook", "/drain", "/uninstall", "/kubernetes", "/postHook", "/finish"}
 	masterPhases = []string{"/init", "/preHook", "/drain", "/masters", "/etcd", "/uninstall", "/kubernetes", "/postHook", "/finish"}
 )
@@ -198,22 +199,46 @@ func TestInterruptions(t *testing.T) {
 	defer cancel()
 	s, random := newSite(ctx, t, "removal-cut"), seeded(t)
 	s.join(ctx, 2, "node")
+	wanted := func(role string) bool {
+		parts := os.Getenv(partsVariable)
+		return parts == "" || slices.Contains(strings.Split(parts, ","), role)
+	}
 	for _, phase := range workerPhases {
-		var all []interruption
-		for _, kind := range kinds {
-			all = append(all, interruption{phase, kind})
+		for _, kinds := range append(together, []string{loseMaster}) {
+			if wanted("worker") {
+				s.join(ctx, 3, "worker")
+				s.interrupted(ctx, random, 3, []int{1, 2}, all(phase, kinds))
+				s.listens(ctx, 1)
+			}
 		}
-		s.join(ctx, 3, "worker")
-		s.interrupted(ctx, random, 3, []int{1, 2}, all)
-		s.join(ctx, 3, "worker")
-		s.interrupted(ctx, random, 3, []int{1, 2}, []interruption{{phase, loseMaster}})
 	}
 	for _, phase := range masterPhases {
-		for _, kind := range kinds {
-			s.interrupted(ctx, random, 2, []int{1}, []interruption{{phase, kind}})
-			s.join(ctx, 2, "node")
+		for _, kinds := range together {
+			if wanted("master") {
+				s.interrupted(ctx, random, 2, []int{1}, all(phase, kinds))
+				s.listens(ctx, 1)
+				s.join(ctx, 2, "node")
+			}
 		}
 	}
+}
+
+// together are kinds that one removal goes through, one after the other.
+var together = [][]string{{killOperation, killAgent, powerOff}, {nodeAgent, nodeContainer, nodeOff}}
+
+// all are interruptions of one phase.
+func all(phase string, kinds []string) []interruption {
+	var found []interruption
+	for _, kind := range kinds {
+		found = append(found, interruption{phase, kind})
+	}
+	return found
+}
+
+// listens waits for a master's agent, which may just have been killed.
+func (s *site) listens(ctx context.Context, n int) {
+	s.Helper()
+	s.until(ctx, n, "bash -c '</dev/tcp/127.0.0.1/3009'")
 }
 
 // masterDies has a worker leave while masters are interrupted that remove it, and one
