@@ -70,7 +70,7 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	if err != nil {
 		a.log.Warn("the history of health is not as it was", "error", err)
 	}
-	roster := &health.Roster{History: history, Log: a.log}
+	roster := &health.Roster{File: p.Roster(), History: history, Log: a.log}
 	monitor := &health.Monitor{
 		Node:     func() (*node.Node, error) { return node.Read(p) },
 		Checkers: func(n *node.Node) []health.Checker { return health.Checkers(p, n) },

@@ -193,6 +193,9 @@ func (p Paths) StoreState() string { return p.join("agent", "store.json") }
 // History is the file with the history of the node's health.
 func (p Paths) History() string { return p.join("agent", "history.jsonl") }
 
+// Roster is the file with the nodes that the cluster had last, as this master saw it.
+func (p Paths) Roster() string { return p.join("agent", "roster.json") }
+
 // KernelSettings is the file with what the kernel had set before Gravity.
 func (p Paths) KernelSettings() string { return p.join("agent", "kernel.json") }
 
