@@ -38,11 +38,11 @@ type joining struct {
 func newJoinCommand(g *globals) *cobra.Command {
 	j := &joining{planChange: planChange{globals: g, steps: true}}
 	command := &cobra.Command{
-		Use:   "join PEER[,PEER...]",
+		Use:   "join PEER...",
 		Short: "Make this machine a node of a cluster",
-		Long: "Make this machine a node of a cluster that one or more of its nodes are named of. Everything but this program\n" +
-			"comes from the cluster. What it does is listed by 'gravity plan'; what was interrupted goes on with --resume.",
-		Args: cobra.MaximumNArgs(1),
+		Long: "Make this machine a node of a cluster that one or more of its nodes are named of, separated by spaces or commas.\n" +
+			"Everything but this program comes from the cluster. What it does is listed by 'gravity plan'; what was interrupted goes on with --resume.",
+		Args: cobra.ArbitraryArgs,
 		RunE: func(command *cobra.Command, args []string) error { return j.run(command, args) },
 	}
 	j.addFlags(command)
@@ -188,11 +188,12 @@ func (j *joining) refuseAgain(ctx context.Context, p paths.Paths) error {
 // parsePeers reads addresses of nodes, with the port of their agents if none is
 // named.
 func parsePeers(args []string) ([]string, error) {
-	if len(args) == 0 || args[0] == "" {
+	list := strings.Join(args, ",")
+	if list == "" {
 		return nil, cli.WithHint(cli.Usagef("the address of a node is missing"), "name one: gravity join ADDRESS --token=TOKEN")
 	}
 	var peers []string
-	for peer := range strings.SplitSeq(args[0], ",") {
+	for peer := range strings.SplitSeq(list, ",") {
 		peer = strings.TrimSpace(peer)
 		if peer == "" || strings.ContainsAny(peer, "/ @") {
 			return nil, cli.Usagef("%q is not the address of a node", peer)
