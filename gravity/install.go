@@ -281,7 +281,7 @@ func (i *installation) refuseAgain(ctx context.Context, p paths.Paths) error {
 }
 
 // refuseNode fails if this machine is a node, or an operation makes it one that
-// has not ended.
+// has not ended; unfinished is the error about one of the given type.
 func refuseNode(ctx context.Context, g *globals, p paths.Paths, operationType string, unfinished func(cluster string) error) error {
 	ids, err := g.operations().List(ctx)
 	if err != nil {
@@ -289,8 +289,15 @@ func refuseNode(ctx context.Context, g *globals, p paths.Paths, operationType st
 	}
 	for _, id := range ids {
 		found, err := g.operations().Read(ctx, id)
-		if err == nil && found.Plan.OperationType == operationType && found.Active() {
+		if err != nil || !found.Active() {
+			continue
+		}
+		switch kind := found.Plan.OperationType; kind {
+		case operationType:
 			return unfinished(found.Plan.ClusterName)
+		case operation.TypeInstall, operation.TypeExpand:
+			return cli.WithHint(fmt.Errorf("operation %s, which makes this machine a node of cluster %s, has not ended", id, found.Plan.ClusterName),
+				"go on with 'gravity plan resume --operation-id=%s', or give it up with 'gravity leave --force'", id)
 		}
 	}
 	n, err := node.Read(p)

@@ -36,7 +36,7 @@ type joining struct {
 }
 
 func newJoinCommand(g *globals) *cobra.Command {
-	j := &joining{planChange: planChange{globals: g, steps: true}}
+	j := &joining{planChange: planChange{globals: g, steps: true, only: operation.TypeExpand}}
 	command := &cobra.Command{
 		Use:   "join PEER...",
 		Short: "Make this machine a node of a cluster",
@@ -70,12 +70,18 @@ func (j *joining) run(command *cobra.Command, args []string) error {
 		return cli.WithHint(errors.New("gravity join needs root"), "run it with sudo")
 	}
 	if j.resume || j.phase != "" {
+		if err := j.checkResume(command, args); err != nil {
+			return err
+		}
 		return j.change(command, func(ctx context.Context, engine *operation.Engine) error {
 			if j.phase != "" {
 				return engine.Execute(ctx, j.phase, j.force)
 			}
 			return engine.Resume(ctx)
 		})
+	}
+	if j.force {
+		return cli.Usagef("--force is for --phase alone")
 	}
 	plan, err := j.plan(command.Context(), args)
 	if err != nil {
@@ -95,6 +101,23 @@ func (j *joining) run(command *cobra.Command, args []string) error {
 	return j.print(command, plan.OperationID)
 }
 
+// checkResume refuses what a plan that was made has decided already.
+func (j *joining) checkResume(command *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return cli.Usagef("the plan says through which masters this machine joins: name none with --resume and --phase")
+	}
+	for _, name := range []string{"token", "advertise-addr", "role", "cloud-provider", "mount", "skip-check"} {
+		if command.Flags().Changed(name) {
+			return cli.WithHint(cli.Usagef("--%s is of no use with --resume and --phase: the plan has decided that", name),
+				"to join otherwise, give this join up with 'gravity leave --force' and begin anew")
+		}
+	}
+	if j.force && j.phase == "" {
+		return cli.Usagef("--force is for --phase alone")
+	}
+	return nil
+}
+
 // printManual tells what to do with a plan that was only made.
 func (p *planChange) printManual(command *cobra.Command, plan *operation.Plan) error {
 	if p.format == cli.FormatJSON {
@@ -109,6 +132,9 @@ func (p *planChange) printManual(command *cobra.Command, plan *operation.Plan) e
 func (j *joining) plan(ctx context.Context, args []string) (*operation.Plan, error) {
 	p, err := paths.New(j.stateDir)
 	if err != nil {
+		return nil, err
+	}
+	if err := install.CheckStateFolder(p); err != nil {
 		return nil, err
 	}
 	if err := j.refuseAgain(ctx, p); err != nil {
@@ -135,19 +161,20 @@ func (j *joining) plan(ctx context.Context, args []string) (*operation.Plan, err
 	if request.Address, err = parseAdvertise(j.advertise); err != nil {
 		return nil, err
 	}
-	answer, err := expand.Enter(ctx, p, peers, given, request)
+	entry, err := expand.Enter(ctx, peers, given, request)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := j.store(ctx, p, request, answer)
+	plan, err := j.store(ctx, p, request, entry)
 	if err != nil {
-		return nil, errors.Join(err, expand.Leave(ctx, p, peers, request, answer.Master))
+		return nil, errors.Join(err, entry.Abandon(ctx))
 	}
 	return plan, nil
 }
 
-// store makes the plan of what the master has answered, and stores it.
-func (j *joining) store(ctx context.Context, p paths.Paths, request bootstrap.Request, answer *bootstrap.Answer) (*operation.Plan, error) {
+// store makes the plan of what the master has answered, and stores it with the
+// node's certificate.
+func (j *joining) store(ctx context.Context, p paths.Paths, request bootstrap.Request, answer *expand.Entry) (*operation.Plan, error) {
 	m, _, err := manifest.Parse(bundle.NameManifest, bytes.NewReader(answer.Manifest))
 	if err != nil {
 		return nil, err
@@ -167,8 +194,24 @@ func (j *joining) store(ctx context.Context, p paths.Paths, request bootstrap.Re
 	if settings.Node.Mounts, err = mounts(m, answer.Role, j.mounts); err != nil {
 		return nil, err
 	}
+	profile, _ := m.Profile(answer.Role)
+	if err := install.CheckSkipped(profile, j.skipChecks); err != nil {
+		return nil, err
+	}
 	plan, err := expand.NewPlan(request.Operation, version.Get().Version, settings, m, time.Now())
 	if err != nil {
+		return nil, err
+	}
+	exclusive, err := j.operations().Exclusive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer exclusive.Close()
+	// Another join may have begun meanwhile.
+	if err := j.refuseAgain(ctx, p); err != nil {
+		return nil, err
+	}
+	if err := answer.Write(p); err != nil {
 		return nil, err
 	}
 	if err := paths.WriteFile(p.Resources(request.Operation), answer.Manifest, 0o600); err != nil {

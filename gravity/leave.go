@@ -149,7 +149,7 @@ func (l *leave) clean(command *cobra.Command, p paths.Paths, address string) err
 }
 
 func (l *leave) remove(command *cobra.Command, p paths.Paths) error {
-	if err := l.removeAll(command.Context(), p, l.told(command, l.format), l.log(command, l.format)); err != nil {
+	if err := l.removeAll(command.Context(), p, false, l.told(command, l.format), l.log(command, l.format)); err != nil {
 		return cli.WithHint(fmt.Errorf("remove Gravity from this machine: %w", err), "repeat it; it goes on where it stopped")
 	}
 	return nil

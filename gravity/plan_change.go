@@ -27,6 +27,8 @@ type planChange struct {
 	skipVersionCheck bool
 	// steps tells about phases by what they do instead of their IDs.
 	steps bool
+	// only is the type of the operations that the command changes; empty for all.
+	only string
 }
 
 func (p *planChange) addFlags(command *cobra.Command) {
@@ -47,6 +49,10 @@ func (p *planChange) change(command *cobra.Command, change func(context.Context,
 	found, err := findOperation(ctx, p.operations(), p.operationID, false)
 	if err != nil {
 		return err
+	}
+	if kind := found.Plan.OperationType; p.only != "" && p.only != kind {
+		return cli.WithHint(fmt.Errorf("operation %s is of another type, %s", found.Plan.OperationID, kind),
+			"go on with it with 'gravity plan resume --operation-id=%s'", found.Plan.OperationID)
 	}
 	if err := p.changeOperation(command, found.Plan, change); err != nil {
 		return err

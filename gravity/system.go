@@ -51,7 +51,7 @@ func newUninstallCommand(g *globals) *cobra.Command {
 			if g.quiet {
 				out = io.Discard
 			}
-			return g.removeAll(command.Context(), p, out, g.log(command, cli.FormatText))
+			return g.removeAll(command.Context(), p, true, out, g.log(command, cli.FormatText))
 		},
 	}
 	command.Flags().BoolVar(&confirmed, "confirm", false, "do it")
@@ -60,9 +60,14 @@ func newUninstallCommand(g *globals) *cobra.Command {
 
 // removeAll removes everything of Gravity from this machine, says so to out, and tells
 // masters that it does not join any more if it was about to. If they do not hear it,
-// they are said to be told by a person.
-func (g *globals) removeAll(ctx context.Context, p paths.Paths, out io.Writer, log logger) error {
+// they are said to be told by a person. Unless it is done whatever it costs, a machine
+// stays that masters do not let go as a member of etcd: without it they may have no
+// majority.
+func (g *globals) removeAll(ctx context.Context, p paths.Paths, whatever bool, out io.Writer, log logger) error {
 	ends, err := g.abandonJoins(ctx, p, log)
+	if _, member := errors.AsType[*expand.NotWithdrawnError](err); member && !whatever {
+		return cli.WithHint(err, "repeat it when the masters are well; 'gravity system uninstall --confirm' does not wait for that, and may cost the cluster its majority")
+	}
 	if removeErr := install.Remove(ctx, p, out); removeErr != nil {
 		return removeErr
 	}
@@ -76,8 +81,8 @@ func (g *globals) removeAll(ctx context.Context, p paths.Paths, out io.Writer, l
 	return nil
 }
 
-// abandonJoins gives unfinished joins up. What it returns ends them when nothing runs
-// here any more.
+// abandonJoins gives joins up that did not complete. What it returns ends them when
+// nothing runs here any more.
 func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, log logger) (ends []func(context.Context) error, failed error) {
 	ids, err := g.operations().List(ctx)
 	if err != nil {
@@ -85,7 +90,7 @@ func (g *globals) abandonJoins(ctx context.Context, p paths.Paths, log logger) (
 	}
 	for _, id := range ids {
 		found, err := g.operations().Read(ctx, id)
-		if err != nil || !found.Active() {
+		if err != nil || found.State() == operation.Completed {
 			continue
 		}
 		end, err := expand.Abandon(ctx, p, found.Plan, log)

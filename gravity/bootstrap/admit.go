@@ -66,18 +66,21 @@ func (a *admission) admit(r Request, now time.Time) (join, error) {
 		return join{}, err
 	}
 	if known, ok := a.joins[r.Operation]; ok {
-		if known.Name != r.Name || known.Address != r.Address {
+		if !known.of(r) {
 			return join{}, fmt.Errorf("operation %s is that of node %s", r.Operation, known.Name)
 		}
 		known.Heard = now
 		return known, nil
 	}
-	others := a.others(r)
 	for _, m := range a.members {
 		if m.name == r.Name || m.address == r.Address {
 			return join{}, registered(m.name)
 		}
 	}
+	if err := a.checkNamesake(r); err != nil {
+		return join{}, err
+	}
+	others := a.others(r)
 	masters := a.masters(others, func(m member) bool { return !m.lost(now) })
 	profile, err := a.profile(r.Role, masters)
 	if err != nil {
@@ -122,15 +125,20 @@ func (a *admission) check(r Request) error {
 			return fmt.Errorf("address %s is in the network of %s, %s", r.Address, what, network)
 		}
 	}
-	// More nodes may be what an application lacks that is degraded.
-	if a.facts.State != cluster.StateActive && a.facts.State != stateDegraded {
-		err := fmt.Errorf("cannot expand %s cluster", a.facts.State)
-		if a.facts.State == cluster.StateShrinking {
-			return cli.Busy(err)
-		}
-		return err
+	return checkState(a.facts.State)
+}
+
+// checkState refuses a cluster that something else is about to change. More nodes may
+// be what an application lacks that is degraded.
+func checkState(state string) error {
+	if state == cluster.StateActive || state == stateDegraded {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("cannot expand %s cluster", state)
+	if state == cluster.StateShrinking {
+		return cli.Busy(err)
+	}
+	return err
 }
 
 const stateDegraded = "degraded"
@@ -139,12 +147,33 @@ func registered(name string) error {
 	return fmt.Errorf("node %s is already registered, remove it using 'gravity remove %s --force' first", name, name)
 }
 
+// checkNamesake refuses a machine that has the name or the address of another one
+// that is joining, such as a clone of it.
+func (a *admission) checkNamesake(r Request) error {
+	for _, j := range a.joins {
+		const again = "; or, if that join was given up, try again in ten minutes"
+		switch {
+		case j.of(r):
+		case j.Name == r.Name:
+			return cli.WithHint(fmt.Errorf("node %s is joining already, from %s", j.Name, j.Address),
+				"give this machine another host name with 'hostnamectl hostname NAME'"+again)
+		case j.Address == r.Address:
+			return cli.WithHint(fmt.Errorf("address %s is that of node %s, which is joining", j.Address, j.Name),
+				"give this machine another address"+again)
+		}
+	}
+	return nil
+}
+
+// of tells whether a join is that of the machine that asks.
+func (j *join) of(r Request) bool { return j.Name == r.Name && j.Address == r.Address }
+
 // others are the joins of other machines: what this machine began before, with
 // another operation, is void.
 func (a *admission) others(r Request) []join {
 	var others []join
 	for _, j := range a.joins {
-		if j.Name != r.Name && j.Address != r.Address {
+		if !j.of(r) {
 			others = append(others, j)
 		}
 	}

@@ -101,6 +101,8 @@ func TestAdmitRefuses(t *testing.T) {
 		{"no address", change(func(r *Request) { r.Address = netip.Addr{} }), "cannot be the address of a node"},
 		{"loopback", change(func(r *Request) { r.Address = netip.MustParseAddr("127.0.0.1") }), "cannot be the address of a node"},
 		{"pod network", change(func(r *Request) { r.Address = netip.MustParseAddr("10.244.1.1") }), "is in the network of pods"},
+		{"name of another that joins", change(func(r *Request) { r.Name, r.Role = "node-3", "worker" }), "node node-3 is joining already, from 10.0.0.3"},
+		{"address of another that joins", change(func(r *Request) { r.Address, r.Role = address(3), "worker" }), "address 10.0.0.3 is that of node node-3, which is joining"},
 		{"operation of another", change(func(r *Request) { r.Operation = "op-3" }), "operation op-3 is that of node node-3"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -36,7 +36,7 @@ func (w *work) credentials(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	// From now on the node's kubelet may register it.
-	record := roster.Record{Role: w.join.Role, Address: w.join.Address, Master: w.join.Master}
+	record := roster.Record{Role: w.join.Role, Address: w.join.Address, Master: w.join.Master, Join: w.join.Operation}
 	if err := roster.Put(ctx, w.client, w.join.Name, record); err != nil {
 		return nil, err
 	}

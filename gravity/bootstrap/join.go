@@ -118,13 +118,16 @@ func (s *Server) admit(ctx context.Context, client *kube.Client, facts *cluster.
 			return refuse(http.StatusConflict, err)
 		}
 		for operation, j := range joins {
-			if j.Name == request.Name || j.Address == request.Address {
+			if j.of(request) {
 				delete(joins, operation)
 			}
 		}
 		joins[request.Operation] = admitted
 		return nil
 	})
+	if err == nil {
+		err = confirm(ctx, client, request.Operation)
+	}
 	return admitted, err
 }
 

@@ -78,6 +78,11 @@ func TestRenew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, err = worker.client.Renew(t.Context(), request)
+	wants(t, err, "node node-3 is not a member of the cluster")
+	if err := worker.client.Step(t.Context(), StepCredentials, worker.request, false, nil); err != nil {
+		t.Fatal(err)
+	}
 	renewed, err := worker.client.Renew(t.Context(), request)
 	if err != nil {
 		t.Fatal(err)

@@ -3,12 +3,14 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
-	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
+	roster "github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 )
 
@@ -31,18 +33,21 @@ func (s *Server) certificate(w http.ResponseWriter, r *http.Request, from caller
 	if err := decode(w, r, &request); err != nil {
 		return nil, err
 	}
-	n := &node.Node{Name: from.name, Master: from.master}
-	for _, ip := range r.TLS.PeerCertificates[0].IPAddresses {
-		if address, ok := netip.AddrFromSlice(ip); ok && !address.Unmap().IsLoopback() {
-			n.Address = address.Unmap()
-		}
-	}
-	if !n.Address.IsValid() {
+	if len(from.addresses) == 0 {
 		return nil, refuse(http.StatusForbidden, errors.New("the certificate has no address"))
 	}
+	n := &node.Node{Name: from.name, Master: from.master, Address: from.addresses[len(from.addresses)-1]}
 	client, err := s.client()
 	if err != nil {
 		return nil, err
+	}
+	// A machine that never came to be a node keeps its certificate until it ends.
+	records, err := roster.Records(r.Context(), client)
+	if err != nil {
+		return nil, err
+	}
+	if record, found := records[from.name]; !found || !slices.Contains(from.addresses, record.Address) {
+		return nil, refuse(http.StatusForbidden, fmt.Errorf("node %s is not a member of the cluster", from.name))
 	}
 	facts, err := cluster.Read(r.Context(), client)
 	if err != nil {

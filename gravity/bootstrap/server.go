@@ -3,12 +3,14 @@ package bootstrap
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -146,15 +148,27 @@ func (s *Server) nodes(answer func(http.ResponseWriter, *http.Request, caller) (
 			s.reply(w, r, nil, err)
 			return
 		}
-		result, err := answer(w, r, caller{subject.CommonName, slices.Contains(subject.OrganizationalUnit, certificate.UnitMaster)})
+		result, err := answer(w, r, callerOf(r.TLS.PeerCertificates[0]))
 		s.reply(w, r, result, err)
 	})
 }
 
-// caller is who shows a certificate.
+// caller is who shows a certificate: the name, the addresses and the rank that are in
+// it.
 type caller struct {
-	name   string
-	master bool
+	name      string
+	addresses []netip.Addr
+	master    bool
+}
+
+func callerOf(shown *x509.Certificate) caller {
+	from := caller{name: shown.Subject.CommonName, master: slices.Contains(shown.Subject.OrganizationalUnit, certificate.UnitMaster)}
+	for _, ip := range shown.IPAddresses {
+		if address, ok := netip.AddrFromSlice(ip); ok && !address.Unmap().IsLoopback() {
+			from.addresses = append(from.addresses, address.Unmap())
+		}
+	}
+	return from
 }
 
 func (s *Server) reply(w http.ResponseWriter, r *http.Request, result any, err error) {

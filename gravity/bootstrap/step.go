@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +20,6 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
-	roster "github.com/gravity-platform/terraform-provider-gravity/gravity/member"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -50,6 +48,7 @@ var steps = map[Step]func(*work, context.Context) (any, error){
 	StepWithdraw:      (*work).withdraw,
 	StepReady:         (*work).ready,
 	StepRelease:       (*work).release,
+	StepAbandon:       (*work).abandon,
 }
 
 // step does a part of a join for a node.
@@ -62,8 +61,8 @@ func (s *Server) step(w http.ResponseWriter, r *http.Request, from caller) (any,
 	if err := decode(w, r, &request); err != nil {
 		return nil, err
 	}
-	if request.Name != from.name || request.Master && !from.master {
-		return nil, refuse(http.StatusForbidden, fmt.Errorf("the certificate is not that of node %s", request.Name))
+	if request.Name != from.name || request.Master && !from.master || !slices.Contains(from.addresses, request.Address) {
+		return nil, refuse(http.StatusForbidden, fmt.Errorf("the certificate is not that of node %s at %s", request.Name, request.Address))
 	}
 	if err := operation.CheckID(request.Operation); err != nil {
 		return nil, refuse(http.StatusBadRequest, err)
@@ -78,53 +77,10 @@ func (s *Server) step(w http.ResponseWriter, r *http.Request, from caller) (any,
 		return nil, err
 	}
 	job := &work{Server: s, client: client, facts: facts, join: join{Request: request.Request, Master: request.Master}}
-	if Step(r.PathValue("step")) != StepRelease {
-		if err := job.hold(ctx); err != nil {
-			return nil, err
-		}
+	if err := job.hold(ctx, Step(r.PathValue("step"))); err != nil {
+		return nil, err
 	}
 	return do(job, ctx)
-}
-
-// hold keeps the join's place, or takes it again if it was abandoned.
-func (w *work) hold(ctx context.Context) error {
-	return changeJoins(ctx, w.client, time.Now, func(joins map[string]join) error {
-		held, found := joins[w.join.Operation]
-		switch {
-		case !found:
-			a := &admission{facts: w.facts, joins: joins}
-			if err := checkOthers(w.join, a.others(w.join.Request)); err != nil {
-				return refuse(http.StatusConflict, err)
-			}
-		case held.Name != w.join.Name:
-			return refuse(http.StatusForbidden, fmt.Errorf("operation %s is that of node %s", w.join.Operation, held.Name))
-		default:
-			w.join = held
-		}
-		w.join.Heard = time.Now().UTC()
-		joins[w.join.Operation] = w.join
-		return nil
-	})
-}
-
-// release gives the place up, and removes what the join needed.
-func (w *work) release(ctx context.Context) (any, error) {
-	err := changeJoins(ctx, w.client, time.Now, func(joins map[string]join) error {
-		delete(joins, w.join.Operation)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := removeTokens(ctx, w.client, w.join.Operation); err != nil {
-		return nil, err
-	}
-	// A join that was given up leaves no right to register.
-	_, err = w.client.Resource(kube.Nodes, "").Get(ctx, w.join.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		err = roster.Drop(ctx, w.client, w.join.Name)
-	}
-	return struct{}{}, err
 }
 
 // secrets sends what all masters have in common.
@@ -185,9 +141,18 @@ func (w *work) backup(ctx context.Context) (any, error) {
 	return struct{}{}, nil
 }
 
-// forget removes the node from Kubernetes.
+// forget removes the node from Kubernetes, but no other machine's of the same name.
 func (w *work) forget(ctx context.Context) (any, error) {
-	err := w.client.Resource(kube.Nodes, "").Delete(ctx, w.join.Name, metav1.DeleteOptions{})
+	nodes, err := members(ctx, w.client)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range nodes {
+		if m.name == w.join.Name && m.address.IsValid() && m.address != w.join.Address {
+			return nil, refuse(http.StatusConflict, fmt.Errorf("node %s is another machine, at %s", m.name, m.address))
+		}
+	}
+	err = w.client.Resource(kube.Nodes, "").Delete(ctx, w.join.Name, metav1.DeleteOptions{})
 	if apierrors.IsNotFound(err) {
 		err = nil
 	}
@@ -202,7 +167,8 @@ func (w *work) withdraw(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(members, func(m etcd.Member) bool { return m.At(w.join.Name, w.join.Address) })
+	// Not by its name, which another machine may have.
+	i := slices.IndexFunc(members, func(m etcd.Member) bool { return slices.Contains(m.Addresses, w.join.Address) })
 	if i < 0 || !w.join.Master {
 		return struct{}{}, nil
 	}

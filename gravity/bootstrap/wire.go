@@ -128,8 +128,10 @@ const (
 	StepWithdraw Step = "withdraw"
 	// StepReady gives the node its labels and waits until it is ready.
 	StepReady Step = "ready"
-	// StepRelease ends the join, whether it is complete or given up.
+	// StepRelease ends the join, whether it is complete or rolled back.
 	StepRelease Step = "release"
+	// StepAbandon ends a join that was given up: what the machine has got is void.
+	StepAbandon Step = "abandon"
 )
 
 // stepRequest asks for a step.

@@ -6,22 +6,16 @@ package expand
 
 import (
 	"context"
-	"crypto/ecdsa"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/token"
 )
 
 // Settings are what a machine was told and has found out when it begins to join.
@@ -41,53 +35,21 @@ type Settings struct {
 
 func (s *Settings) encode() (json.RawMessage, error) { return json.Marshal(s) }
 
-// Enter lets a master admit this machine, and writes the certificate that it gets
-// and the authority's where the node has them. After it, the token is not needed
-// any more.
-func Enter(ctx context.Context, p paths.Paths, peers []string, given token.Token, request bootstrap.Request) (*bootstrap.Answer, error) {
-	authority, err := bootstrap.Trust(ctx, peers, given)
-	if err != nil {
-		return nil, err
-	}
-	wanted, key, err := certificate.NewRequest()
-	if err != nil {
-		return nil, err
-	}
-	answer, err := bootstrap.Join(ctx, peers, authority, given, request, wanted)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(p.Certificates(), 0o700); err != nil {
-		return nil, err
-	}
-	files := certificate.FilesOf(p)
-	for _, file := range []struct {
-		path    string
-		content []byte
-	}{{files.Key, key}, {files.Authority, authority}, {files.Certificate, answer.Certificate}} {
-		if err := paths.WriteFile(file.path, file.content, 0o600); err != nil {
-			return nil, err
-		}
-	}
-	return answer, checkPair(files)
+// NotWithdrawnError is about a machine whose member of etcd the masters could not
+// remove: without it they may lose the majority.
+type NotWithdrawnError struct{ err error }
+
+func (e *NotWithdrawnError) Error() string {
+	return "this machine may be a member of etcd, which the masters do not remove: " + e.err.Error()
 }
 
-// checkPair makes sure that the master has signed what it was asked to.
-func checkPair(files certificate.Files) error {
-	config, err := files.TLS()
-	if err != nil {
-		return fmt.Errorf("the certificate from the master: %w", err)
-	}
-	if _, ok := config.Certificates[0].PrivateKey.(*ecdsa.PrivateKey); !ok {
-		return errors.New("the certificate from the master has another key")
-	}
-	return nil
-}
+func (e *NotWithdrawnError) Unwrap() error { return e.err }
 
 // Abandon withdraws this machine from a cluster that it did not come to be a node of,
 // as far as masters answer. What it returns ends the join when nothing of it runs here
 // any more, so that others need not wait until it is known to be dead; nil if the
-// operation is no join.
+// operation is no join. The error is a NotWithdrawnError if a master has refused to
+// do without its member of etcd, or could not.
 func Abandon(ctx context.Context, p paths.Paths, plan *operation.Plan, log operation.Logger) (end func(context.Context) error, err error) {
 	if plan.OperationType != operation.TypeExpand || len(plan.Phases) == 0 {
 		return nil, nil
@@ -102,17 +64,24 @@ func Abandon(ctx context.Context, p paths.Paths, plan *operation.Plan, log opera
 	begun := kubeadm.Begun(p)
 	if begun {
 		err = (&joinKubernetes{e}).withdraw(ctx, withdrawTimeout)
+		if err != nil && !bootstrap.Silent(err) {
+			err = &NotWithdrawnError{err}
+		}
 	}
 	return func(ctx context.Context) error {
 		defer e.client.Close()
 		ctx, cancel := context.WithTimeout(ctx, abandonTimeout)
 		defer cancel()
-		steps := []bootstrap.Step{bootstrap.StepForget, bootstrap.StepRelease}
+		steps := []bootstrap.Step{bootstrap.StepForget, bootstrap.StepAbandon}
 		if !begun {
 			steps = steps[1:]
 		}
 		for _, step := range steps {
-			if err := e.askWithin(ctx, abandonTimeout, step, nil); err != nil {
+			err := e.askWithin(ctx, abandonTimeout, step, nil)
+			if errors.Is(err, bootstrap.ErrRemoved) {
+				return nil // it was told before
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -127,25 +96,3 @@ const withdrawTimeout = time.Minute
 // abandonTimeout is how long masters may take that a machine tells that it does not
 // join any more.
 const abandonTimeout = 15 * time.Second
-
-func release(ctx context.Context, p paths.Paths, peers []string, request bootstrap.Request, master bool) error {
-	config, err := certificate.FilesOf(p).TLS()
-	if err != nil {
-		return err
-	}
-	client := bootstrap.NewClient(peers, config)
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, abandonTimeout)
-	defer cancel()
-	return client.Step(ctx, bootstrap.StepRelease, request, master, nil)
-}
-
-// Leave undoes Enter, on a machine that has made no plan.
-func Leave(ctx context.Context, p paths.Paths, peers []string, request bootstrap.Request, master bool) error {
-	err := release(ctx, p, peers, request, master)
-	err = errors.Join(err, os.RemoveAll(p.Certificates()))
-	if removeErr := os.Remove(p.Root); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
-		return err // others have something there
-	}
-	return err
-}

@@ -32,6 +32,8 @@ type Record struct {
 	Role    string     `json:"role"`
 	Address netip.Addr `json:"address"`
 	Master  bool       `json:"master"`
+	// Join is the operation by which it joins; empty once it has joined.
+	Join string `json:"join,omitempty"`
 }
 
 // Put records a node: from now on, its kubelet may register it.
