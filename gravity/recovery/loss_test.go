@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -19,9 +18,6 @@ const (
 	// lost, and maxNotice how long it may take until others tell that it is.
 	maxGap    = 10 * time.Second
 	maxNotice = 30 * time.Second
-	// maxLoad is how many processes may wait for each processor where that is judged.
-	// The nodes of the cluster alone make two or three of them.
-	maxLoad = 8
 )
 
 // way is a way to lose a master.
@@ -86,11 +82,11 @@ type part struct {
 func (s *site) losses(ctx context.Context) {
 	var lines []string
 	if os.Getenv(allVariable) == "" {
-		lines = append(lines, s.loss(ctx, 1+s.random.IntN(3), ways[s.random.IntN(len(ways))]))
+		lines = append(lines, s.judged(ctx, 1+s.random.IntN(3), ways[s.random.IntN(len(ways))]))
 	} else {
 		for _, w := range ways {
 			for n := 1; n <= 3; n++ {
-				lines = append(lines, s.loss(ctx, n, w))
+				lines = append(lines, s.judged(ctx, n, w))
 			}
 		}
 	}
@@ -98,28 +94,30 @@ func (s *site) losses(ctx context.Context) {
 		"lost", "how", "API", "worker", "rows", "noticed", "back", strings.Join(lines, "\n"))
 }
 
-// loss loses a master for a while, and returns a line of figures.
-func (s *site) loss(ctx context.Context, lost int, w way) string {
+// judged loses a master, and once more if this host was too slow to judge that.
+func (s *site) judged(ctx context.Context, lost int, w way) string {
+	s.Helper()
+	line, slow := s.loss(ctx, lost, w)
+	if slow {
+		s.Logf("node-%d: %s: once more", lost, w.name)
+		if line, slow = s.loss(ctx, lost, w); slow {
+			s.Errorf("node-%d: %s: this host has twice had too much else to do to judge that", lost, w.name)
+		}
+	}
+	return line
+}
+
+// loss loses a master for a while, and returns a line of figures. It tells whether
+// they are too high since the host had too much else to do.
+func (s *site) loss(ctx context.Context, lost int, w way) (line string, slow bool) {
 	s.Helper()
 	name := fmt.Sprintf("node-%d: %s", lost, w.name)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var running sync.WaitGroup
-	var calls []*record
-	for n := 1; n <= 4; n++ {
-		if n != lost {
-			calls = append(calls, s.callFrom(watching, n, &running))
-		}
-	}
-	rows := newRecord("rows")
-	s.rows.addresses = nil
-	for n, address := range s.addresses[:4] {
-		if n+1 != lost {
-			s.rows.addresses = append(s.rows.addresses, address)
-		}
-	}
-	running.Go(func() { s.rows.write(watching, rows) })
-	all := append([]*record{rows}, calls...)
+	host := new(pressure)
+	running.Go(func() { host.watch(watching) })
+	all := s.clients(watching, lost, &running)
 	for _, r := range all {
 		s.begins(ctx, r)
 	}
@@ -140,13 +138,8 @@ func (s *site) loss(ctx context.Context, lost int, w way) string {
 	for i, r := range all {
 		gap, from := r.gap()
 		gaps[i] = gap
-		switch {
-		case gap > maxGap && starved():
-			s.Logf("%s: %s: nothing succeeded for %.1f s, from %.1f s after the loss; this host has too much else to do to judge that",
-				name, r.name, gap.Seconds(), from.Sub(began).Seconds())
-		case gap > maxGap:
-			s.Errorf("%s: %s: nothing succeeded for %.1f s, from %.1f s after the loss", name, r.name, gap.Seconds(), from.Sub(began).Seconds())
-		}
+		what := fmt.Sprintf("%s: %s: nothing succeeded for %.1f s, from %.1f s after the loss", name, r.name, gap.Seconds(), from.Sub(began).Seconds())
+		slow = s.judge(what, gap, maxGap, host.starved(from, from.Add(gap))) || slow
 		if gap > maxGap/2 {
 			s.Logf("lost at %s", began.Format("15:04:05.000"))
 			r.explain(s.T)
@@ -156,14 +149,45 @@ func (s *site) loss(ctx context.Context, lost int, w way) string {
 	if gaps[0] > maxGap {
 		s.diagnoseLedger(ctx, witness, began)
 	}
-	if noticed > maxNotice && !starved() {
-		s.Errorf("%s: node-%d tells so after %.1f s", name, witness, noticed.Seconds())
-	}
+	what := fmt.Sprintf("%s: node-%d tells so after %.1f s", name, witness, noticed.Seconds())
+	slow = s.judge(what, noticed, maxNotice, host.starved(began, began.Add(noticed))) || slow
 	s.complete(ctx, name)
-	line := fmt.Sprintf("%-10s %-26s %6.1f %6.1f %6.1f %7.1f %6.1f", fmt.Sprintf("node-%d", lost), w.name,
+	line = fmt.Sprintf("%-10s %-26s %6.1f %6.1f %6.1f %7.1f %6.1f", fmt.Sprintf("node-%d", lost), w.name,
 		max(gaps[1], gaps[2]).Seconds(), gaps[3].Seconds(), gaps[0].Seconds(), noticed.Seconds(), back.Seconds())
 	s.Log(line)
-	return line
+	return line, slow
+}
+
+// clients use the application and, from each node but one, the API: first the record of
+// the application's, then those of the nodes.
+func (s *site) clients(ctx context.Context, lost int, running *sync.WaitGroup) []*record {
+	s.Helper()
+	rows := newRecord("rows")
+	all := []*record{rows}
+	s.rows.addresses = nil
+	for n, address := range s.addresses[:4] {
+		if n+1 != lost {
+			all = append(all, s.callFrom(ctx, n+1, running))
+			s.rows.addresses = append(s.rows.addresses, address)
+		}
+	}
+	running.Go(func() { s.rows.write(ctx, rows) })
+	return all
+}
+
+// judge wants something to take no longer than its limit. It tells whether it did and
+// the host may be why, unless it took far too long even so.
+func (s *site) judge(what string, took, limit time.Duration, starved bool) (slow bool) {
+	s.Helper()
+	switch {
+	case took <= limit:
+		return false
+	case starved && took <= starvedFactor*limit:
+		s.Logf("%s; this host had too much else to do to judge that", what)
+		return true
+	}
+	s.Error(what)
+	return false
 }
 
 // diagnoseLedger prints what the application said since a time.
@@ -175,19 +199,6 @@ for pod in $(kubectl get pods -n default -l app.kubernetes.io/name=ledger -o nam
 done`, since.UTC().Format(time.RFC3339))
 	text, err := s.run(ctx, ask, script)
 	fmt.Fprintf(s.Output(), "%s (%v)\n", text, err)
-}
-
-// starved tells whether this host has had so much to do lately that delays say
-// nothing about the cluster: a machine that is slow in everything is slow in this,
-// too.
-func starved() bool {
-	content, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return false
-	}
-	var load float64
-	_, err = fmt.Sscan(string(content), &load)
-	return err == nil && load > maxLoad*float64(runtime.NumCPU())
 }
 
 // begins waits until something succeeds.
