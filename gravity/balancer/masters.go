@@ -47,7 +47,9 @@ var probe = &http.Client{
 }
 
 // CheckReady tells whether the API server at an address is ready. One that does
-// not answer strangers counts as ready.
+// not know strangers (401) counts as ready. One that forbids them to ask (403) has
+// just started and not read yet who may do what: it would refuse everything else,
+// too. Afterwards everybody may ask, as the kubelet does for its probes.
 func CheckReady(ctx context.Context, address string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/readyz", nil)
 	if err != nil {
@@ -59,7 +61,7 @@ func CheckReady(ctx context.Context, address string) error {
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16))
-	if response.StatusCode >= http.StatusInternalServerError {
+	if response.StatusCode == http.StatusForbidden || response.StatusCode >= http.StatusInternalServerError {
 		return fmt.Errorf("it answers %s", response.Status)
 	}
 	return nil
