@@ -112,6 +112,7 @@ func (a *agent) servers() map[string]server {
 		"leader":       a.whileMember(func(ctx context.Context) error { return a.lead(ctx, history, roster) }),
 		"bootstrap":    a.whileMember(a.bootstrap),
 		"phases":       a.execute,
+		"deployed":     a.settle,
 		"members":      a.whileMember(a.gossip),
 		"identity":     care.Identity,
 		"labels":       a.whileMember(care.Labels),
