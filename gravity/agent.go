@@ -43,8 +43,10 @@ type agent struct {
 	host  *agentHost
 }
 
-// runAgent serves until it is told to stop, or to be another program. A server that fails is started
-// again and does not disturb the others.
+// server serves until its context ends.
+type server func(context.Context) error
+
+// runAgent serves until it is told to stop, or to be another program.
 func (g *globals) runAgent(command *cobra.Command) error {
 	p, err := paths.New(g.stateDir)
 	if err != nil {
@@ -65,47 +67,9 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	a := &agent{paths: p, node: n, log: log, host: host}
 	ctx, cancel := context.WithCancelCause(command.Context())
 	defer cancel(nil)
-	// Whatever becomes of the history, API servers must be reached.
-	history, err := health.OpenHistory(p.History())
-	if err != nil {
-		a.log.Warn("the history of health is not as it was", "error", err)
-	}
-	roster := &health.Roster{File: p.Roster(), History: history, Log: a.log}
-	monitor := &health.Monitor{
-		Node:     func() (*node.Node, error) { return node.Read(p) },
-		Checkers: func(n *node.Node) []health.Checker { return health.Checkers(p, n) },
-		Pulse:    container.New(p).Life,
-		History:  history, Log: a.log,
-	}
-	if n.Master {
-		monitor.Peers = a.peers(roster)
-	}
-	addresses := []netip.AddrPort{
-		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), health.Port), netip.AddrPortFrom(n.Address, health.Port),
-	}
-	care := upkeep.Upkeep{Paths: p, Node: n, Log: a.log}
-	servers := map[string]func(context.Context) error{
-		"monitor": func(ctx context.Context) error { monitor.Run(ctx); return nil },
-		"peers":   func(ctx context.Context) error { return watchPeers(ctx, monitor.Peers) },
-		"health": func(ctx context.Context) error {
-			health.Serve(ctx, monitor.Handler(), p, addresses, a.log)
-			return nil
-		},
-		"leader":       a.whileMember(func(ctx context.Context) error { return a.lead(ctx, history, roster) }),
-		"balancer":     a.balance,
-		"bootstrap":    a.whileMember(a.bootstrap),
-		"phases":       a.execute,
-		"members":      a.whileMember(a.gossip),
-		"identity":     care.Identity,
-		"labels":       a.whileMember(care.Labels),
-		"certificates": a.whileMember(care.Certificates),
-		"follow":       func(ctx context.Context) error { return bootstrap.Follow(ctx, p, n, a.log) },
-		"repair":       a.whileMember(func(ctx context.Context) error { return bootstrap.Repair(ctx, p, n, a.log) }),
-	}
+	servers := a.servers()
 	var running sync.WaitGroup
-	for name, serve := range servers {
-		running.Go(func() { a.keep(ctx, name, serve) })
-	}
+	running.Go(func() { a.serve(ctx, a.balance, servers) })
 	restart := host.waitRestart(ctx)
 	if restart {
 		cancel(membership.ErrRestart)
@@ -117,6 +81,62 @@ func (g *globals) runAgent(command *cobra.Command) error {
 	return nil
 }
 
+// servers are all that serve but the balancer, by name.
+func (a *agent) servers() map[string]server {
+	// Whatever becomes of the history, API servers must be reached.
+	history, err := health.OpenHistory(a.paths.History())
+	if err != nil {
+		a.log.Warn("the history of health is not as it was", "error", err)
+	}
+	roster := &health.Roster{File: a.paths.Roster(), History: history, Log: a.log}
+	monitor := &health.Monitor{
+		Node:     func() (*node.Node, error) { return node.Read(a.paths) },
+		Checkers: func(n *node.Node) []health.Checker { return health.Checkers(a.paths, n) },
+		Pulse:    container.New(a.paths).Life,
+		History:  history, Log: a.log,
+	}
+	if a.node.Master {
+		monitor.Peers = a.peers(roster)
+	}
+	addresses := []netip.AddrPort{
+		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), health.Port), netip.AddrPortFrom(a.node.Address, health.Port),
+	}
+	care := upkeep.Upkeep{Paths: a.paths, Node: a.node, Log: a.log}
+	return map[string]server{
+		"monitor": func(ctx context.Context) error { monitor.Run(ctx); return nil },
+		"peers":   func(ctx context.Context) error { return watchPeers(ctx, monitor.Peers) },
+		"health": func(ctx context.Context) error {
+			health.Serve(ctx, monitor.Handler(), a.paths, addresses, a.log)
+			return nil
+		},
+		"leader":       a.whileMember(func(ctx context.Context) error { return a.lead(ctx, history, roster) }),
+		"bootstrap":    a.whileMember(a.bootstrap),
+		"phases":       a.execute,
+		"deployed":     a.settle,
+		"members":      a.whileMember(a.gossip),
+		"identity":     care.Identity,
+		"labels":       a.whileMember(care.Labels),
+		"certificates": a.whileMember(care.Certificates),
+		"follow":       func(ctx context.Context) error { return bootstrap.Follow(ctx, a.paths, a.node, a.log) },
+		"repair":       a.whileMember(func(ctx context.Context) error { return bootstrap.Repair(ctx, a.paths, a.node, a.log) }),
+	}
+}
+
+// serve lets all servers serve until the context ends, and returns when they have
+// ended. The balancer goes last: others still need the API servers to end well, as
+// does who gives up the leader's lease.
+func (a *agent) serve(ctx context.Context, balance server, others map[string]server) {
+	balanced, end := context.WithCancel(context.WithoutCancel(ctx))
+	var balancing, serving sync.WaitGroup
+	balancing.Go(func() { a.keep(balanced, "balancer", balance) })
+	for name, serve := range others {
+		serving.Go(func() { a.keep(ctx, name, serve) })
+	}
+	serving.Wait()
+	end()
+	balancing.Wait()
+}
+
 // execute executes phases for other nodes.
 func (a *agent) execute(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf(":%d", rpc.Port))
@@ -126,8 +146,9 @@ func (a *agent) execute(ctx context.Context) error {
 	return rpc.Serve(ctx, listener, certificate.FilesOf(a.paths), a.host, a.log)
 }
 
-// keep lets a server serve until the context ends.
-func (a *agent) keep(ctx context.Context, name string, serve func(context.Context) error) {
+// keep lets a server serve until the context ends. One that fails is started again,
+// and does not disturb the others.
+func (a *agent) keep(ctx context.Context, name string, serve server) {
 	for {
 		err := serve(ctx)
 		if ctx.Err() != nil {

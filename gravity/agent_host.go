@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -141,6 +140,10 @@ func (h *agentHost) Deploy(ctx context.Context, program rpc.Program) error {
 	if err := tryProgram(ctx, file.Name()); err != nil {
 		return err
 	}
+	// What is counted is of the program before.
+	if err := forgetStarts(h.paths); err != nil {
+		return err
+	}
 	return file.CloseAtomicallyReplace()
 }
 
@@ -183,34 +186,4 @@ func (h *agentHost) Restart() {
 	case h.restart <- struct{}{}:
 	default: // it is about to
 	}
-}
-
-// isDeployed tells whether this process is the deployed program.
-func isDeployed(p paths.Paths) bool { return sameFile("/proc/self/exe", p.Deployed()) }
-
-func sameFile(a, b string) bool {
-	first, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	second, err := os.Stat(b)
-	return err == nil && os.SameFile(first, second)
-}
-
-// becomeDeployed turns this process into the deployed program, if there is one.
-// It returns if there is none, or this is it.
-func becomeDeployed(p paths.Paths) error {
-	if _, err := os.Stat(p.Deployed()); err != nil || isDeployed(p) {
-		return nil //nolint:nilerr // there is none
-	}
-	return fmt.Errorf("run %s: %w", p.Deployed(), syscall.Exec(p.Deployed(), os.Args, os.Environ()))
-}
-
-// becomeAgent turns this process into the agent that is to run now.
-func becomeAgent(p paths.Paths) error {
-	program := p.Program()
-	if _, err := os.Stat(p.Deployed()); err == nil {
-		program = p.Deployed()
-	}
-	return fmt.Errorf("run %s: %w", program, syscall.Exec(program, os.Args, os.Environ()))
 }

@@ -49,6 +49,22 @@ func TestDeploy(t *testing.T) {
 	if host.Info().Deployed {
 		t.Error("the test is the deployed program")
 	}
+	// Another program is not held to how this one began.
+	for range maxStarts {
+		if err := countStart(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	digest, err := digestOf(strings.NewReader(works))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Deploy(t.Context(), rpc.NewProgram(strings.NewReader(works), digest)); err != nil {
+		t.Fatal(err)
+	}
+	if err := countStart(p); err != nil {
+		t.Error(err)
+	}
 	if err := host.Withdraw(t.Context()); err != nil {
 		t.Fatal(err)
 	}

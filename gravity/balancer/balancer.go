@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,7 +22,9 @@ type Options struct {
 	// first. It is called before each round of checks, never by two goroutines.
 	// After an error the last addresses stay.
 	Upstreams func() ([]string, error)
-	// Check tells whether an upstream serves; see CheckReady.
+	// Check tells whether an upstream serves; see CheckReady. One that does not gets
+	// no more connections. Those that it has are closed when another one serves and
+	// either the error is ErrGone or it is the second one in a row.
 	Check func(ctx context.Context, address string) error
 	// Interval is the time between checks; zero means two seconds.
 	Interval time.Duration
@@ -97,12 +100,18 @@ type balancer struct {
 	pool  map[string]*upstream
 }
 
-// upstream is one API server. Its context ends when it does not serve any more,
-// and its connections with it, so that clients look for another one.
+// illAfter is how many checks in a row an upstream that takes connections must
+// fail before it loses those that it has: a slow answer may be the only one.
+const illAfter = 2
+
+// upstream is one API server. Its context ends when others serve and it does not
+// any more, and its connections with it, so that clients look for another one.
 type upstream struct {
 	serves bool
-	ctx    context.Context //nolint:containedctx // the life of the upstream's connections
-	cancel context.CancelFunc
+	// failures is how many checks it has failed in a row.
+	failures int
+	ctx      context.Context //nolint:containedctx // the life of the upstream's connections
+	cancel   context.CancelFunc
 }
 
 func (b *balancer) watch(ctx context.Context) {
@@ -143,6 +152,7 @@ func (b *balancer) check(ctx context.Context) {
 func (b *balancer) update(ctx context.Context, addresses []string, results []error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	elsewhere := slices.ContainsFunc(results, func(err error) bool { return err == nil })
 	known := make(map[string]*upstream, len(addresses))
 	for i, address := range addresses {
 		u := b.pool[address]
@@ -152,10 +162,12 @@ func (b *balancer) update(ctx context.Context, addresses []string, results []err
 		}
 		if serves := results[i] == nil; serves != u.serves {
 			b.options.Log.Info("a master has changed", "address", address, "serves", serves, "error", results[i])
-			if u.serves = serves; !serves {
-				u.cancel()
-				u.ctx, u.cancel = context.WithCancel(ctx)
-			}
+			u.serves = serves
+		}
+		// Where nobody else serves, a client would lose its connection for nothing.
+		if u.lost(results[i]) && elsewhere {
+			u.cancel()
+			u.ctx, u.cancel = context.WithCancel(ctx)
 		}
 		known[address] = u
 	}
@@ -165,6 +177,17 @@ func (b *balancer) update(ctx context.Context, addresses []string, results []err
 		}
 	}
 	b.order, b.pool = addresses, known
+}
+
+// lost takes the result of a check, and tells whether the upstream is not to be
+// relied upon any more.
+func (u *upstream) lost(result error) bool {
+	if result == nil {
+		u.failures = 0
+		return false
+	}
+	u.failures++
+	return errors.Is(result, ErrGone) || u.failures >= illAfter
 }
 
 // candidate is an upstream to try.

@@ -104,7 +104,7 @@ func TestServe(t *testing.T) {
 	if _, err := io.ReadFull(connection, answer); err != nil || string(answer) != "ping" {
 		t.Fatalf("echo is %q, %v", answer, err)
 	}
-	// An upstream that fails its check loses its connections at once.
+	// An upstream that fails its checks loses its connections.
 	setFirst(false)
 	if _, err := connection.Read(answer); err == nil {
 		t.Error("a connection to a master that does not serve stays open")

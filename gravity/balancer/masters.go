@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"os"
+	"sync/atomic"
 )
 
 // maxMasters is how many addresses a list may have.
@@ -36,6 +39,10 @@ func ReadMasters(file string) ([]string, error) {
 	return addresses, nil
 }
 
+// ErrGone is the error of an upstream that takes no connection: its program or its
+// machine is gone, or the way to it.
+var ErrGone = errors.New("no connection")
+
 // probe asks API servers for their readiness. Nothing that they answer is
 // believed but that they serve, so their certificates do not matter.
 var probe = &http.Client{
@@ -47,19 +54,30 @@ var probe = &http.Client{
 }
 
 // CheckReady tells whether the API server at an address is ready. One that does
-// not answer strangers counts as ready.
+// not know strangers (401) counts as ready. One that forbids them to ask (403) has
+// just started and not read yet who may do what: it would refuse everything else,
+// too. Afterwards everybody may ask, as the kubelet does for its probes.
 func CheckReady(ctx context.Context, address string) error {
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{ConnectDone: func(_, _ string, err error) {
+		if err == nil {
+			connected.Store(true)
+		}
+	}})
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/readyz", nil)
 	if err != nil {
 		return err
 	}
 	response, err := probe.Do(request)
+	if err != nil && !connected.Load() {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16))
-	if response.StatusCode >= http.StatusInternalServerError {
+	if response.StatusCode == http.StatusForbidden || response.StatusCode >= http.StatusInternalServerError {
 		return fmt.Errorf("it answers %s", response.Status)
 	}
 	return nil
@@ -69,7 +87,7 @@ func CheckReady(ctx context.Context, address string) error {
 func CheckListens(ctx context.Context, address string) error {
 	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	return connection.Close()
 }

@@ -5,6 +5,7 @@ package leader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -54,7 +55,8 @@ type Elector struct {
 // terms are how long a leader leads.
 type terms struct {
 	// lease is how long others wait for a leader that does not renew it, renew how
-	// long the leader goes on without, and retry is the time between attempts.
+	// long the leader goes on after it began to renew it the last time, and retry is
+	// the time between attempts, from begin to begin.
 	lease, renew, retry time.Duration
 }
 
@@ -67,41 +69,46 @@ func (e *Elector) Run(ctx context.Context) error {
 		e.terms = usual
 	}
 	for ctx.Err() == nil {
+		began := time.Now()
 		if held, err := e.attempt(ctx); err != nil || !held {
-			e.pause(ctx)
+			e.pause(ctx, began)
 			continue
 		}
-		e.lead(ctx)
+		e.lead(ctx, began)
 	}
 	return nil
 }
 
-func (e *Elector) pause(ctx context.Context) {
+// pause waits until it is time for the attempt after one.
+func (e *Elector) pause(ctx context.Context, began time.Time) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(e.terms.retry):
+	case <-time.After(time.Until(began.Add(e.terms.retry))):
 	}
 }
 
-// lead leads while the lease can be renewed.
-func (e *Elector) lead(ctx context.Context) {
+// lead leads while the lease, which was renewed by an attempt that began then, can
+// be renewed again in time.
+func (e *Elector) lead(ctx context.Context, renewed time.Time) {
 	leading, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		e.Lead(leading)
 	}()
-	for renewed := time.Now(); leading.Err() == nil; {
-		e.pause(leading)
-		began := time.Now()
-		held, err := e.attempt(leading)
+	for began := renewed; leading.Err() == nil; {
+		term, end := context.WithDeadline(leading, renewed.Add(e.terms.renew))
+		e.pause(term, began)
+		began = time.Now()
+		held, err := e.attempt(term)
 		switch {
 		case err == nil && held:
 			renewed = began
-		case err == nil || time.Since(renewed) > e.terms.renew:
+		case err == nil || errors.Is(term.Err(), context.DeadlineExceeded):
 			e.Log.Info("this master is not the leader any more", "error", err)
 			stop()
 		}
+		end()
 	}
 	stop()
 	<-ended

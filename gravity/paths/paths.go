@@ -171,6 +171,9 @@ func (p Paths) Masters() string { return p.join("agent", "masters.json") }
 // there.
 func (p Paths) Deployed() string { return p.join("agent", "deployed", "gravity") }
 
+// DeployedStarts has a byte for each start of Deployed, until it is relied upon.
+func (p Paths) DeployedStarts() string { return p.join("agent", "deployed", "starts") }
+
 // MembershipKey is the key of the gossip between agents.
 func (p Paths) MembershipKey() string { return p.join("agent", "membership.key") }
 

@@ -7,10 +7,15 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 )
 
 // RegistryPort is where every master's registry listens.
 const RegistryPort = 5000
+
+// mirrorTimeout is how long containerd tries to connect to a master's registry
+// before it asks the next one.
+const mirrorTimeout = 3 * time.Second
 
 // Registry describes the registry that serves a store. Paths are those inside
 // the master container.
@@ -60,16 +65,21 @@ func (r Registry) Mirror(host string, masters []netip.Addr) []byte {
 	case clusterAlias:
 		folder = HostFolder(ClusterRegistry)
 	}
+	settings := []string{
+		fmt.Sprintf("ca = %q", r.CA), fmt.Sprintf("client = [[%q, %q]]", r.Certificate, r.Key),
+		`capabilities = ["pull", "resolve"]`, "override_path = true",
+		// A master that is lost would hold up each request for half a minute.
+		fmt.Sprintf("dial_timeout = %q", mirrorTimeout),
+	}
 	var text strings.Builder
 	for i, master := range masters {
 		address := netip.AddrPortFrom(master, RegistryPort)
 		if i == 0 {
 			// Without it containerd would ask the original host in the end.
 			fmt.Fprintf(&text, "server = \"https://%s/v2/%s\"\n", address, folder)
-			fmt.Fprintf(&text, "ca = %q\nclient = [[%q, %q]]\ncapabilities = [\"pull\", \"resolve\"]\noverride_path = true\n", r.CA, r.Certificate, r.Key)
+			fmt.Fprintf(&text, "%s\n", strings.Join(settings, "\n"))
 		}
-		fmt.Fprintf(&text, "\n[host.\"https://%s/v2/%s\"]\n", address, folder)
-		fmt.Fprintf(&text, "  ca = %q\n  client = [[%q, %q]]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n", r.CA, r.Certificate, r.Key)
+		fmt.Fprintf(&text, "\n[host.\"https://%s/v2/%s\"]\n  %s\n", address, folder, strings.Join(settings, "\n  "))
 	}
 	return []byte(text.String())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,34 +27,51 @@ const identityInterval = 3 * time.Second
 // when the address is back.
 func (u *Upkeep) Identity(ctx context.Context) error {
 	unfit := false
-	return every(ctx, identityInterval, u.Log, "be a node", func(ctx context.Context) error {
-		machine, err := node.ThisMachine()
-		if err != nil {
-			return err
-		}
-		if err := u.Node.CheckIdentity(u.Paths, machine); err != nil {
-			unfit = true
-			if dismissal, readErr := node.ReadDismissal(u.Paths); readErr == nil && dismissal != nil && active(ctx) {
-				u.Log.Warn("the node is stopped, since it was removed from the cluster")
-				if err := container.Systemctl(ctx, "stop", container.Unit); err != nil {
-					return err
-				}
-			}
-			return err
-		}
-		if unfit {
-			u.Log.Info("this machine is the node again")
-			if err := container.Systemctl(ctx, "start", "--no-block", container.Unit); err != nil {
-				return err
-			}
-			unfit = false
-		}
-		return u.Node.CheckName(machine)
+	return every(ctx, identityInterval, u.Log, "be a node", func(ctx context.Context) (err error) {
+		unfit, err = u.identify(ctx, unfit)
+		return err
 	})
+}
+
+// identify looks at the machine once. It takes and returns whether the container
+// could not have started.
+func (u *Upkeep) identify(ctx context.Context, unfit bool) (bool, error) {
+	machine, err := node.ThisMachine()
+	if err != nil {
+		return unfit, err
+	}
+	if err := u.Node.CheckIdentity(u.Paths, machine); err != nil {
+		if dismissal, readErr := node.ReadDismissal(u.Paths); readErr == nil && dismissal != nil && active(ctx) {
+			u.Log.Warn("the node is stopped, since it was removed from the cluster")
+			if err := container.Systemctl(ctx, "stop", container.Unit); err != nil {
+				return true, err
+			}
+		}
+		return true, err
+	}
+	if unfit || skipped(ctx, u.Paths) {
+		u.Log.Info("this machine is the node again")
+		if err := container.Systemctl(ctx, "start", "--no-block", container.Unit); err != nil {
+			return true, err
+		}
+	}
+	return false, u.Node.CheckName(machine)
 }
 
 func active(ctx context.Context) bool {
 	return exec.CommandContext(ctx, "systemctl", "is-active", "--quiet", container.Unit).Run() == nil
+}
+
+// skipped tells whether systemd did not start the container, since this machine was
+// not the node at that moment. It does not try again, and the agent may not have seen
+// that moment: the address may have come between the two at boot. A container that
+// was stopped by somebody is not skipped.
+func skipped(ctx context.Context, p paths.Paths) bool {
+	if container.New(p).Life() != "" {
+		return false
+	}
+	result, err := exec.CommandContext(ctx, "systemctl", "show", "--property=Result", "--value", container.Unit).Output()
+	return err == nil && strings.TrimSpace(string(result)) == "exec-condition"
 }
 
 // registerTimeout is how long a kubelet may take to register its node.
