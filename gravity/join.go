@@ -66,22 +66,19 @@ func (j *joining) addFlags(command *cobra.Command) {
 }
 
 func (j *joining) run(command *cobra.Command, args []string) error {
+	if err := j.checkFlags(command, args); err != nil {
+		return err
+	}
 	if os.Geteuid() != 0 {
 		return cli.WithHint(errors.New("gravity join needs root"), "run it with sudo")
 	}
 	if j.resume || j.phase != "" {
-		if err := j.checkResume(command, args); err != nil {
-			return err
-		}
 		return j.change(command, func(ctx context.Context, engine *operation.Engine) error {
 			if j.phase != "" {
 				return engine.Execute(ctx, j.phase, j.force)
 			}
 			return engine.Resume(ctx)
 		})
-	}
-	if j.force {
-		return cli.Usagef("--force is for --phase alone")
 	}
 	plan, err := j.plan(command.Context(), args)
 	if err != nil {
@@ -101,19 +98,23 @@ func (j *joining) run(command *cobra.Command, args []string) error {
 	return j.print(command, plan.OperationID)
 }
 
-// checkResume refuses what a plan that was made has decided already.
-func (j *joining) checkResume(command *cobra.Command, args []string) error {
+// checkFlags refuses flags that would have no effect: a plan that was made has decided
+// everything.
+func (j *joining) checkFlags(command *cobra.Command, args []string) error {
+	if j.force && j.phase == "" {
+		return cli.Usagef("--force is for --phase alone")
+	}
+	if !j.resume && j.phase == "" {
+		return nil
+	}
+	const anew = "to join otherwise, give this join up with 'gravity leave --force' and begin anew"
 	if len(args) > 0 {
-		return cli.Usagef("the plan says through which masters this machine joins: name none with --resume and --phase")
+		return cli.WithHint(cli.Usagef("%s is of no use with --resume and --phase: the plan knows the masters", args[0]), anew)
 	}
 	for _, name := range []string{"token", "advertise-addr", "role", "cloud-provider", "mount", "skip-check"} {
 		if command.Flags().Changed(name) {
-			return cli.WithHint(cli.Usagef("--%s is of no use with --resume and --phase: the plan has decided that", name),
-				"to join otherwise, give this join up with 'gravity leave --force' and begin anew")
+			return cli.WithHint(cli.Usagef("--%s is of no use with --resume and --phase: the plan has decided that", name), anew)
 		}
-	}
-	if j.force && j.phase == "" {
-		return cli.Usagef("--force is for --phase alone")
 	}
 	return nil
 }
