@@ -4,6 +4,7 @@
 package certificate
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -173,7 +174,7 @@ func (a *Authority) covers(certificate *x509.Certificate, request Request, now t
 		(request.Unit == "" || slices.Equal(certificate.Subject.OrganizationalUnit, []string{request.Unit}))
 }
 
-func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer *ecdsa.PrivateKey) (*x509.Certificate, []byte, error) {
+func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer crypto.PrivateKey) (*x509.Certificate, []byte, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
 		return nil, nil, err

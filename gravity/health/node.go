@@ -70,7 +70,7 @@ func Checkers(p paths.Paths, n *node.Node) []Checker {
 		Checker{Inotify, inotify{folder: p.Root, limits: "/proc/sys/fs/inotify"}.check},
 		Checker{DiskSpace, func(context.Context) (string, error) { return diskSpace(p.Root) }},
 		Checker{Clock, sinceStart.check},
-		Checker{Certificates, certificates{files: certificateFiles(p)}.check},
+		Checker{Certificates, certificates{files: certificateFiles(p), node: n}.check},
 	)
 }
 

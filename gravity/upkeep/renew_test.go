@@ -36,6 +36,8 @@ func (i *inside) Exec(_ context.Context, command container.Command) (string, err
 		i.do()
 	case strings.Contains(line, "tasks kill"):
 		i.ran = append(i.ran, "kill "+command.Args[len(command.Args)-1])
+	case strings.Contains(line, "kubelet"):
+		i.ran = append(i.ran, "kubelet")
 	case strings.Contains(line, "registry"):
 		i.ran = append(i.ran, "registry")
 	}
@@ -94,6 +96,28 @@ func TestRenew(t *testing.T) {
 	n.CertificateLifetime = 400 * day
 	round("the own one is due", "registry")
 	round("after all that")
+}
+
+// TestKubelet has a kubelet start anew that gets another client certificate.
+func TestKubelet(t *testing.T) {
+	p := paths.Paths{Root: t.TempDir()}
+	u := &Upkeep{Paths: p, Node: &node.Node{Name: "node-1", Master: true}, Log: slog.New(slog.DiscardHandler)}
+	if _, err := certificate.EnsureAuthority(p.KubernetesFile("pki", "ca.crt"), p.KubernetesFile("pki", "ca.key"), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := paths.WriteFile(p.KubernetesFile("initialized"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	current := filepath.Join(p.Kubelet(), "pki", "kubelet-client-current.pem")
+	if err := paths.Link("/var/lib/kubelet/pki/lost.pem", current); err != nil {
+		t.Fatal(err)
+	}
+	in := &inside{}
+	for range 2 {
+		if err := u.renewKubelet(t.Context(), in); err != nil || strings.Join(in.ran, " ") != "kubelet" {
+			t.Errorf("%v, it did %v", err, in.ran)
+		}
+	}
 }
 
 // TestServing renews what the kubelet signed itself, and leaves alone what it does
