@@ -135,6 +135,40 @@ func TestMonitorGivesUp(t *testing.T) {
 	})
 }
 
+// TestLastOutdated wants nobody to believe what was true when the last round ended
+// that ever will.
+func TestLastOutdated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, answered := 0, make(chan struct{})
+		m := newMonitor(t, filepath.Join(t.TempDir(), "history.jsonl"), (&patient{}).checkers)
+		m.Node = func() (*node.Node, error) {
+			if asked++; asked > 1 {
+				<-answered // the disk is gone
+			}
+			return self, nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			m.Run(ctx)
+		}()
+		time.Sleep(maxAge)
+		if last := m.Last(); last.Status != report.HealthRunning {
+			t.Errorf("after %s: %+v", maxAge, last)
+		}
+		time.Sleep(time.Second)
+		last := m.Last()
+		if last.Status != report.HealthUnknown || last.MemberStatus.Tags["nodename"] != self.Name ||
+			len(last.Probes) != 1 || !last.Probes[0].Degrades() || !strings.Contains(last.Probes[0].Error, "has ended no round of probes") {
+			t.Errorf("later: %+v", last)
+		}
+		cancel()
+		close(answered)
+		<-done
+	})
+}
+
 // TestCheckShares wants many who ask at once to share two rounds: the one that
 // is being made began before they asked.
 func TestCheckShares(t *testing.T) {

@@ -33,6 +33,8 @@ const (
 	Identity          = "identity"
 	HostName          = "host-name"
 	Clock             = "clock"
+	// Agent is no checker: it stands for all of a node whose agent makes no rounds.
+	Agent = "agent"
 )
 
 // Checkers lists what is checked on a node: Kubernetes first, since whoever

@@ -41,6 +41,8 @@ const (
 	// agentTimeout bounds how long the agent is asked, which ends a round of
 	// probes and makes another.
 	agentTimeout = 20 * time.Second
+	// localTimeout bounds the probes that are made here if the agent does not answer.
+	localTimeout = 20 * time.Second
 	// otherTimeout is how long agents of other nodes may take to tell what they
 	// found before; maxAsking of them are asked at a time.
 	otherTimeout = 5 * time.Second
@@ -289,6 +291,8 @@ func nodeOf(object *unstructured.Unstructured) report.StatusNode {
 func (c *collector) checkLocally(ctx context.Context, self bool) {
 	local := c.health[c.node.Name]
 	if self || local.Probes == nil {
+		ctx, cancel := context.WithTimeoutCause(ctx, localTimeout, fmt.Errorf("no answer in %s", localTimeout))
+		defer cancel()
 		checkers := health.Checkers(c.paths, c.node)
 		local = health.Local(c.node, checkers, func(checkers []health.Checker) []report.Probe { return health.Run(ctx, checkers) })
 		if c.health == nil {
