@@ -49,7 +49,7 @@ func Checkers(p paths.Paths, n *node.Node) []Checker {
 			Checker{APIServer, apiServer(p, n)},
 			Checker{Scheduler, component("https://127.0.0.1:10259/readyz")},
 			Checker{ControllerManager, component("https://127.0.0.1:10257/healthz")},
-			Checker{Etcd, component("http://127.0.0.1:2381/readyz")},
+			Checker{Etcd, etcd{"http://127.0.0.1:2381"}.check},
 			Checker{Registry, registry(p)},
 			Checker{PackageStore, packageStore(p.StoreState())},
 		)

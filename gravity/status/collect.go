@@ -27,6 +27,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/leader"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -98,7 +99,11 @@ func Collect(ctx context.Context, p paths.Paths, store operation.Store) (*report
 	// A removed master could still read everything, and would tell of a cluster that
 	// is well instead of itself.
 	if clusterErr = n.CheckDismissal(p); clusterErr == nil {
-		asking.Go(func() { clusterErr = c.askCluster(ctx) })
+		asking.Go(func() {
+			if clusterErr = c.askCluster(ctx); clusterErr == nil {
+				clusterErr = c.askLeader(ctx)
+			}
+		})
 	}
 	asking.Wait()
 	c.askOthers(ctx)
@@ -266,6 +271,21 @@ func (c *collector) askCluster(ctx context.Context) error {
 		cluster.Endpoints.Applications = append(cluster.Endpoints.Applications, application)
 	}
 	return nil
+}
+
+// askLeader asks whether a master leads, which needs a cluster that can be changed. It
+// may take longer than what is only read.
+func (c *collector) askLeader(ctx context.Context) error {
+	if !c.node.Master {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, agentTimeout, fmt.Errorf("no answer in %s", agentTimeout))
+	defer cancel()
+	client, err := kube.Open(c.paths.KubernetesFile("admin.conf"))
+	if err != nil {
+		return err
+	}
+	return leader.CheckRenewed(ctx, client)
 }
 
 func nodeOf(object *unstructured.Unstructured) report.StatusNode {
