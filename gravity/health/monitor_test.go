@@ -280,16 +280,16 @@ func TestServe(t *testing.T) {
 	}()
 	url := "https://" + address.String() + "/"
 	var health report.Health
-	var version string
+	var said told
 	var err error
 	for range 100 {
-		if version, err = ask(t.Context(), p, url, &health); err == nil {
+		if said, err = ask(t.Context(), p, url, &health); err == nil {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	if err != nil || health.Status != "degraded" || len(health.Nodes) != 1 || version == "" {
-		t.Errorf("%+v of version %q, %v", health, version, err)
+	if err != nil || health.Status != "degraded" || len(health.Nodes) != 1 || said.version == "" || said.date.IsZero() {
+		t.Errorf("%+v, %+v, %v", health, said, err)
 	}
 	cancel()
 	<-done

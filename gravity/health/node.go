@@ -33,6 +33,8 @@ const (
 	Identity          = "identity"
 	HostName          = "host-name"
 	Clock             = "clock"
+	// TimeDrift is no checker of a node: a master that asks it finds out.
+	TimeDrift = "time-drift"
 	// Agent is no checker: it stands for all of a node whose agent makes no rounds.
 	Agent = "agent"
 )
