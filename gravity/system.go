@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/expand"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -167,6 +169,10 @@ func newPrepareCommand(g *globals) *cobra.Command {
 			master := container.New(p)
 			if err := master.Prepare(n); err != nil {
 				return err
+			}
+			if _, err := kubeadm.RenewKubelet(p, n, time.Now()); err != nil {
+				// All that is not the kubelet starts nevertheless.
+				fmt.Fprintln(command.ErrOrStderr(), err)
 			}
 			if master.Running() {
 				return nil // the pods are its own

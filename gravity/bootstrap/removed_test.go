@@ -65,6 +65,19 @@ func TestRemoved(t *testing.T) {
 	if _, err := again.client.View(t.Context()); err != nil {
 		t.Errorf("a node that has joined again: %v", err)
 	}
+	// This master's clock is a minute behind the removal.
+	request, _, err := certificate.NewRequest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewed, err := again.client.Renew(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := node.ReadRemovals(m.paths)
+	if issued := certificate.Issued(parse(t, renewed)); err != nil || known.Void("node-3", issued) {
+		t.Errorf("its renewed certificate counts as issued at %s, its removal was at %s, %v", issued, known["node-3"], err)
+	}
 }
 
 // TestRenew gives a node another certificate with the same names.

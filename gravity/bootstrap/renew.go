@@ -58,7 +58,13 @@ func (s *Server) certificate(w http.ResponseWriter, r *http.Request, from caller
 	if err != nil {
 		return nil, err
 	}
-	signed, err := authority.Sign(request.Certificate, certificate.ForNode(n), time.Now())
+	removals, err := node.ReadRemovals(s.paths)
+	if err != nil {
+		return nil, err
+	}
+	now, wanted := time.Now(), certificate.ForNode(n)
+	wanted.Issued = removals.Renewed(n.Name, now)
+	signed, err := authority.Sign(request.Certificate, wanted, now)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, err)
 	}

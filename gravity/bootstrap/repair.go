@@ -60,8 +60,10 @@ func Repair(ctx context.Context, p paths.Paths, n *node.Node, log *slog.Logger) 
 type repairer struct {
 	paths paths.Paths
 	store *store.Store
-	// stamps are those of blobs that were whole.
+	// stamps are those of blobs that were whole, and failed the blobs that could not be
+	// repaired, when all were looked at last; failed is nil before.
 	stamps map[v1.Hash]string
+	failed map[v1.Hash]bool
 }
 
 // round looks at all blobs, repairs, and writes down how the store is.
@@ -87,12 +89,13 @@ func (r *repairer) repair(ctx context.Context, from store.Peer, now time.Time) (
 	if err != nil {
 		last = store.State{Verified: now} // what was imported was checked then
 	}
-	all := now.Sub(last.Verified) >= verifyInterval
+	// An agent that has started anew does not know which blobs are damaged.
+	all := now.Sub(last.Verified) >= verifyInterval || r.failed == nil && last.Problem != ""
 	seen := map[v1.Hash]string{}
 	found, err := r.store.Repair(ctx, from, func(digest v1.Hash) bool {
 		seen[digest] = r.store.Stamp(digest)
 		known, before := r.stamps[digest]
-		return all || before && known != seen[digest]
+		return all || r.failed[digest] || before && known != seen[digest]
 	})
 	if ctx.Err() != nil {
 		return store.State{}, err
@@ -101,21 +104,36 @@ func (r *repairer) repair(ctx context.Context, from store.Peer, now time.Time) (
 	if found.Repaired > 0 {
 		state.RepairedAt = now
 	}
-	if err == nil {
-		// Blobs that could not be repaired are read again in the next round.
-		r.stamps = seen
+	if found.Complete {
+		// One blob that nobody has is no reason to read all others again and again.
+		r.stamps, r.failed = seen, map[v1.Hash]bool{}
+		for _, digest := range found.Failed {
+			delete(r.stamps, digest)
+			r.failed[digest] = true
+		}
 		if all {
 			state.Verified = now
 		}
-	} else {
+	}
+	if err != nil {
+		err = r.explain(err, from, found.Failed)
 		state.Problem = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	return state, errors.Join(err, state.Write(r.paths.StoreState()))
+}
+
+// explain adds how a lone master is repaired, which nobody can do for it.
+func (r *repairer) explain(err error, from store.Peer, failed []v1.Hash) error {
+	if _, alone := from.(nobody); !alone || len(failed) == 0 {
+		return err
+	}
+	return fmt.Errorf("there is no other master to get blobs from; put each back from the bundle, as with "+
+		"'tar -xOf BUNDLE packages/blobs/sha256/%s | install -D -m 644 /dev/stdin %s': %w", failed[0].Hex, r.store.BlobFile(failed[0]), err)
 }
 
 // nobody is there from whom a lone master could get blobs.
 type nobody struct{}
 
 func (nobody) Fetch(_ context.Context, _ string, digest v1.Hash, _ bool) (io.ReadCloser, int64, error) {
-	return nil, 0, fmt.Errorf("blob %s is missing or damaged, and there is no other master", digest)
+	return nil, 0, fmt.Errorf("blob %s is missing or damaged", digest)
 }

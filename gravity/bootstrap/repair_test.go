@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,12 +39,12 @@ func (o *otherMaster) ReadManifest(_ context.Context, digest v1.Hash) ([]byte, e
 	return o.Memory[digest], nil
 }
 
-// TestRepairRounds damages a blob, and wants that to be told until another master
-// has it, without all blobs being read each time.
-func TestRepairRounds(t *testing.T) {
+// twoBlobs is a store with an image, of which a master has a layer and a configuration.
+func twoBlobs(t *testing.T) (r *repairer, other *otherMaster, layer, config v1.Descriptor) {
+	t.Helper()
 	p := paths.Paths{Root: t.TempDir()}
-	other := &otherMaster{Memory: bundle.Memory{}}
-	layer, config := other.Add([]byte("layer")), other.Add([]byte("{}"))
+	other = &otherMaster{Memory: bundle.Memory{}}
+	layer, config = other.Add([]byte("layer")), other.Add([]byte("{}"))
 	layer.MediaType, config.MediaType = types.OCILayer, types.OCIConfigJSON
 	content, err := json.Marshal(v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: config, Layers: []v1.Descriptor{layer}})
 	if err != nil {
@@ -51,10 +52,18 @@ func TestRepairRounds(t *testing.T) {
 	}
 	image := other.Add(content)
 	image.MediaType = types.OCIManifestSchema1
-	r := &repairer{paths: p, store: store.New(p.Store()), stamps: map[v1.Hash]string{}}
+	r = &repairer{paths: p, store: store.New(p.Store()), stamps: map[v1.Hash]string{}}
 	if err := r.store.Import(t.Context(), other, []store.Image{{Name: "docker.io/library/a:1", Descriptor: image}}, store.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	return r, other, layer, config
+}
+
+// TestRepairRounds damages a blob, and wants that to be told until another master
+// has it, without all blobs being read each time.
+func TestRepairRounds(t *testing.T) {
+	r, other, layer, _ := twoBlobs(t)
+	p := r.paths
 	now := time.Now().UTC()
 	round := func(after time.Duration, repaired int, problem string) store.State {
 		t.Helper()
@@ -98,4 +107,56 @@ func TestRepairRounds(t *testing.T) {
 	if got := round(verifyInterval+time.Minute, 1, ""); got.Verified != got.Checked || got.RepairedAt != got.Checked {
 		t.Errorf("%+v", got)
 	}
+}
+
+// TestRepairFails wants a blob that nobody can repair to be told, also by an agent that
+// starts anew, without all others being read each minute.
+func TestRepairFails(t *testing.T) {
+	r, _, layer, config := twoBlobs(t)
+	// What does not change its file's size and time is found by reading it.
+	damage := func(digest v1.Hash, content string) {
+		t.Helper()
+		path := r.store.BlobFile(digest)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now().UTC()
+	round := func(r *repairer, after time.Duration, damaged ...v1.Hash) store.State {
+		t.Helper()
+		got, err := r.repair(t.Context(), nobody{}, now.Add(after))
+		if (err != nil) != (len(damaged) > 0) || (got.Problem != "") != (len(damaged) > 0) {
+			t.Errorf("after %s: %+v, %v", after, got, err)
+		}
+		for _, digest := range []v1.Hash{layer.Digest, config.Digest} {
+			if told := strings.Contains(got.Problem, "blob "+digest.String()); told != slices.Contains(damaged, digest) {
+				t.Errorf("after %s: %s is told: %v, in %q", after, digest, told, got.Problem)
+			}
+		}
+		return got
+	}
+	round(r, 0)
+	damage(layer.Digest, "Layer")
+	got := round(r, verifyInterval, layer.Digest)
+	if got.Verified != got.Checked {
+		t.Errorf("all were read, and it says %+v", got)
+	}
+	if hint := "packages/blobs/sha256/" + layer.Digest.Hex + " | install -D -m 644 /dev/stdin " + r.store.BlobFile(layer.Digest); !strings.Contains(got.Problem, hint) {
+		t.Errorf("%q does not say %q", got.Problem, hint)
+	}
+	damage(config.Digest, "[]")
+	round(r, verifyInterval+time.Minute, layer.Digest)
+	again := &repairer{paths: r.paths, store: r.store}
+	round(again, verifyInterval+2*time.Minute, layer.Digest, config.Digest)
+	// Somebody puts them back as the hint says.
+	damage(layer.Digest, "layer")
+	damage(config.Digest, "{}")
+	round(again, verifyInterval+3*time.Minute)
 }

@@ -4,6 +4,7 @@
 package certificate
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,8 +16,10 @@ import (
 	"io/fs"
 	"math/big"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -92,6 +95,8 @@ type Request struct {
 	Addresses []netip.Addr
 	// Life is how long the certificate is good; zero means Life.
 	Life time.Duration
+	// Issued is when it counts as issued, if that is later than it is by the clock.
+	Issued time.Time
 }
 
 // Due tells whether a certificate is to be made anew: when a third of its
@@ -108,8 +113,22 @@ func orLife(life time.Duration) time.Duration {
 	return life
 }
 
-// Issued is when gravity's authority signed a certificate.
-func Issued(certificate *x509.Certificate) time.Time { return certificate.NotBefore.Add(backdate) }
+// Issued is when gravity's authority signed a certificate, or when it counts as
+// signed: what a clock said that was behind is no reason to take a node for another
+// one, which was removed.
+func Issued(certificate *x509.Certificate) time.Time {
+	for _, uri := range certificate.URIs {
+		if text, ok := strings.CutPrefix(uri.String(), issuedURI); ok {
+			if issued, err := time.Parse(time.RFC3339, text); err == nil {
+				return issued
+			}
+		}
+	}
+	return certificate.NotBefore.Add(backdate)
+}
+
+// issuedURI begins the name that has the time of [Request].Issued.
+const issuedURI = "gravity://issued/"
 
 // Ensure makes a certificate and its key, unless the files have one of this
 // authority for the same holder that is not Due. It tells whether it wrote. Made again, a certificate has a new key.
@@ -145,6 +164,13 @@ func (a *Authority) leaf(request Request, public *ecdsa.PublicKey, now time.Time
 	if request.Unit != "" {
 		template.Subject.OrganizationalUnit = []string{request.Unit}
 	}
+	if request.Issued.After(now) {
+		uri, err := url.Parse(issuedURI + request.Issued.UTC().Format(time.RFC3339))
+		if err != nil {
+			return nil, err
+		}
+		template.URIs = []*url.URL{uri}
+	}
 	for _, address := range request.Addresses {
 		template.IPAddresses = append(template.IPAddresses, address.AsSlice())
 	}
@@ -173,7 +199,7 @@ func (a *Authority) covers(certificate *x509.Certificate, request Request, now t
 		(request.Unit == "" || slices.Equal(certificate.Subject.OrganizationalUnit, []string{request.Unit}))
 }
 
-func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer *ecdsa.PrivateKey) (*x509.Certificate, []byte, error) {
+func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer crypto.PrivateKey) (*x509.Certificate, []byte, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
 		return nil, nil, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
@@ -22,6 +23,8 @@ type certificates struct {
 	// files are patterns of PEM files and kubeconfigs; those that are not there
 	// are left out.
 	files []string
+	// node is whose they are.
+	node *node.Node
 	// now is the time; nil means the clock.
 	now func() time.Time
 }
@@ -41,6 +44,7 @@ func (c certificates) check(context.Context) (string, error) {
 		now = c.now()
 	}
 	var wrong, soon []error
+	expired := false
 	var first time.Time
 	for _, pattern := range c.files {
 		files, err := filepath.Glob(pattern)
@@ -63,6 +67,7 @@ func (c certificates) check(context.Context) (string, error) {
 			} else if err != nil {
 				wrong = append(wrong, err)
 			}
+			expired = expired || !found.IsCA && !found.NotAfter.After(now)
 			if first.IsZero() || found.NotAfter.Before(first) {
 				first = found.NotAfter
 			}
@@ -73,7 +78,13 @@ func (c certificates) check(context.Context) (string, error) {
 		detail = "the first one to expire does so on " + first.UTC().Format(time.DateOnly)
 	}
 	if len(wrong) > 0 {
-		return detail, fmt.Errorf("by this machine's clock it is %s: %w", now.UTC().Format(time.DateTime), errors.Join(wrong...))
+		err := fmt.Errorf("by this machine's clock it is %s: %w", now.UTC().Format(time.DateTime), errors.Join(wrong...))
+		if expired && !c.node.Master {
+			// No master believes it any more, so none signs another.
+			err = fmt.Errorf("%w; if the clock is right, remove the node with 'gravity remove %s --force' on a master and "+
+				"'gravity leave --force' here, and join again", err, c.node.Name)
+		}
+		return detail, err
 	}
 	if len(soon) > 0 {
 		return detail, warning{errors.Join(soon...)}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/report"
@@ -28,16 +29,31 @@ var URL = fmt.Sprintf("https://127.0.0.1:%d/", Port)
 // nodes. It also returns the agent's version.
 func Ask(ctx context.Context, p paths.Paths) (health *report.Health, version string, err error) {
 	health = new(report.Health)
-	version, err = ask(ctx, p, URL, health)
-	return health, version, err
+	told, err := ask(ctx, p, URL, health)
+	return health, told.version, err
 }
 
 // AskNode asks the agent of another node for that node's health, as its last
-// round of probes found it.
+// round of probes found it, and adds whether both have the same time.
 func AskNode(ctx context.Context, p paths.Paths, address netip.Addr) (report.NodeHealth, error) {
+	return askNode(ctx, p, fmt.Sprintf("https://%s/local", netip.AddrPortFrom(address, Port)))
+}
+
+func askNode(ctx context.Context, p paths.Paths, url string) (report.NodeHealth, error) {
 	var found report.NodeHealth
-	_, err := ask(ctx, p, fmt.Sprintf("https://%s/local", netip.AddrPortFrom(address, Port)), &found)
-	return found, err
+	told, err := ask(ctx, p, url, &found)
+	if err != nil || told.date.IsZero() {
+		return found, err
+	}
+	// By its own clock, which need not be this one's.
+	if !found.Checked.IsZero() && told.date.Sub(found.Checked) > maxAge {
+		found = outdated(found)
+	}
+	found.Probes = append(found.Probes, probeOf(TimeDrift, "", judgeDrift(told.ahead())))
+	if found.Status == report.HealthRunning {
+		found.Status = StatusOf(found.Probes)
+	}
+	return found, nil
 }
 
 // Well lets the agent of this machine probe it now, and fails if it is not well: the
@@ -64,30 +80,54 @@ func problems(found report.NodeHealth) error {
 	return fmt.Errorf("this node is %s: %s", found.Status, strings.Join(failed, "; "))
 }
 
-func ask(ctx context.Context, p paths.Paths, url string, answer any) (version string, err error) {
+// told is what an answer of an agent says besides.
+type told struct {
+	// version is the agent's.
+	version string
+	// date is the time by its clock, in whole seconds; zero if it does not say. It is
+	// between the other two, which are this machine's.
+	date, sent, received time.Time
+}
+
+// ahead is how far the other clock is ahead of this one, at least: seconds that were
+// cut off and the way there and back are no difference. It is negative for one that is
+// behind.
+func (t told) ahead() time.Duration {
+	if ahead := t.date.Sub(t.received); ahead > 0 {
+		return ahead
+	}
+	return min(0, t.date.Add(time.Second).Sub(t.sent))
+}
+
+func ask(ctx context.Context, p paths.Paths, url string, answer any) (told, error) {
 	pool, err := readPool(filepath.Join(p.Certificates(), "ca.crt"))
 	if err != nil {
-		return "", err
+		return told{}, err
 	}
 	client := http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true,
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"?fresh=true", nil)
 	if err != nil {
-		return "", err
+		return told{}, err
 	}
+	said := told{sent: time.Now()}
 	response, err := client.Do(request)
 	if err != nil {
-		return "", fmt.Errorf("ask the agent: %w", err)
+		return told{}, fmt.Errorf("ask the agent: %w", err)
 	}
 	defer response.Body.Close()
+	said.received = time.Now()
 	content, err := io.ReadAll(io.LimitReader(response.Body, maxHealth))
 	if err != nil {
-		return "", fmt.Errorf("ask the agent: %w", err)
+		return told{}, fmt.Errorf("ask the agent: %w", err)
 	}
 	if err := json.Unmarshal(content, answer); err != nil {
-		return "", fmt.Errorf("the agent answers %s: %s", response.Status, oneLine(string(content)))
+		return told{}, fmt.Errorf("the agent answers %s: %s", response.Status, oneLine(string(content)))
 	}
-	version, _ = strings.CutPrefix(response.Header.Get("Server"), serverName)
-	return version, nil
+	said.version, _ = strings.CutPrefix(response.Header.Get("Server"), serverName)
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		said.date = date
+	}
+	return said, nil
 }

@@ -23,7 +23,7 @@ import (
 // but that they are well.
 func component(url string) func(context.Context) (string, error) {
 	config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // see above
-	return func(ctx context.Context) (string, error) { return "", get(ctx, url, config) }
+	return func(ctx context.Context) (string, error) { return "", answers(ctx, url, config) }
 }
 
 // apiServer asks the API server of this node, not the one that the balancer
@@ -35,7 +35,7 @@ func apiServer(p paths.Paths, n *node.Node) func(context.Context) (string, error
 			return "", err
 		}
 		url := fmt.Sprintf("https://%s/readyz?verbose", netip.AddrPortFrom(n.Address, kubeadm.APIServerPort))
-		return "", get(ctx, url, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12})
+		return "", answers(ctx, url, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12})
 	}
 }
 
@@ -51,7 +51,7 @@ func registry(p paths.Paths) func(context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return "", get(ctx, "https://"+container.RegistryAddress()+"/v2/", &tls.Config{
+		return "", answers(ctx, "https://"+container.RegistryAddress()+"/v2/", &tls.Config{
 			RootCAs: pool, Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
 		})
 	}
@@ -70,30 +70,36 @@ func readPool(file string) (*x509.CertPool, error) {
 }
 
 // maxAnswer is how much of an answer is read, in bytes.
-const maxAnswer = 64 << 10
+const maxAnswer = 4 << 20
 
-// get fails unless a server answers 200; the error has what the server says is
-// wrong. Connections are not kept: a new one finds out more.
-func get(ctx context.Context, url string, config *tls.Config) error {
+// answers fails unless a server answers 200.
+func answers(ctx context.Context, url string, config *tls.Config) error {
+	_, err := get(ctx, url, config)
+	return err
+}
+
+// get returns what a server answers, and fails unless that is 200; the error has what
+// the server says is wrong. Connections are not kept: a new one finds out more.
+func get(ctx context.Context, url string, config *tls.Config) (string, error) {
 	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
 	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if response.StatusCode == http.StatusOK {
-		return nil
+		return string(body), nil
 	}
 	if err != nil {
-		return fmt.Errorf("%s answers %s: %w", url, response.Status, err)
+		return "", fmt.Errorf("%s answers %s: %w", url, response.Status, err)
 	}
-	return fmt.Errorf("%s answers %s: %s", url, response.Status, complaints(string(body)))
+	return "", fmt.Errorf("%s answers %s: %s", url, response.Status, complaints(string(body)))
 }
 
 // complaints are the lines of a component's verbose answer that say what is

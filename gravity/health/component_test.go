@@ -76,13 +76,13 @@ func TestRegistry(t *testing.T) {
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	defer server.Close()
-	if err := get(t.Context(), server.URL, &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}); err != nil {
+	if err := answers(t.Context(), server.URL, &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}); err != nil {
 		t.Error(err)
 	}
-	if err := get(t.Context(), server.URL, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}); err == nil {
+	if err := answers(t.Context(), server.URL, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}); err == nil {
 		t.Error("a stranger is served")
 	}
-	if err := get(t.Context(), server.URL, &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}); err == nil {
+	if err := answers(t.Context(), server.URL, &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}); err == nil {
 		t.Error("a strange server is believed")
 	}
 	if _, err := registry(paths.Paths{Root: t.TempDir()})(t.Context()); err == nil || !strings.Contains(err.Error(), "ca.crt") {

@@ -29,8 +29,10 @@ type Checker struct {
 const (
 	// parallel is how many checkers run at a time.
 	parallel = 10
-	// checkTimeout bounds a checker.
+	// checkTimeout bounds a checker, and graceTime is how long it may take to return
+	// after that.
 	checkTimeout = 8 * time.Second
+	graceTime    = 5 * time.Second
 )
 
 // warning is an error that does not degrade a node.
@@ -46,9 +48,17 @@ type unknown struct{ error }
 
 func (u unknown) Unwrap() error { return u.error }
 
-// Run makes the probes of some checkers, in their order. It returns when all
-// checkers have, at most their timeout after the last began.
-func Run(ctx context.Context, checkers []Checker) []report.Probe {
+// Runner makes probes, again and again. The zero value is ready for use.
+type Runner struct {
+	mu sync.Mutex
+	// running has since when checkers run that were begun and have not returned.
+	running map[string]time.Time
+}
+
+// Run makes the probes of some checkers, in their order. A checker that does not even
+// return when its time is over, since the kernel does not answer it, is given up and
+// left to itself, and not begun again before it has returned.
+func (r *Runner) Run(ctx context.Context, checkers []Checker) []report.Probe {
 	probes := make([]report.Probe, len(checkers))
 	slots := make(chan struct{}, parallel)
 	var running sync.WaitGroup
@@ -56,24 +66,77 @@ func Run(ctx context.Context, checkers []Checker) []report.Probe {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			probes[i] = check(ctx, checker)
+			detail, err := r.check(ctx, checker)
+			probes[i] = probeOf(checker.Name, detail, err)
 		})
 	}
 	running.Wait()
 	return probes
 }
 
-func check(ctx context.Context, checker Checker) report.Probe {
+// check lets a checker check, and waits until it has or is given up.
+func (r *Runner) check(ctx context.Context, checker Checker) (string, error) {
+	if since, ok := r.begin(checker.Name); !ok {
+		return "", fmt.Errorf("no answer since %s: a disk or the kernel does not answer, see 'dmesg'", since.UTC().Format(time.DateTime))
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, fmt.Errorf("no answer in %s", checkTimeout))
 	defer cancel()
-	probe := report.Probe{Checker: checker.Name, Status: report.HealthRunning}
-	detail, err := checker.Check(ctx)
-	probe.Detail = detail
+	type answer struct {
+		detail string
+		err    error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		detail, err := checker.Check(ctx)
+		if err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+		r.end(checker.Name)
+		answers <- answer{detail, err}
+	}()
+	select {
+	case got := <-answers:
+		return got.detail, got.err
+	case <-ctx.Done():
+	}
+	select {
+	case got := <-answers:
+		return got.detail, got.err
+	case <-time.After(graceTime):
+		return "", fmt.Errorf("%w: it does not end", context.Cause(ctx))
+	}
+}
+
+// Run makes the probes of some checkers once.
+func Run(ctx context.Context, checkers []Checker) []report.Probe {
+	return new(Runner).Run(ctx, checkers)
+}
+
+// begin notes that a checker runs, unless it still does.
+func (r *Runner) begin(name string) (since time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if since, found := r.running[name]; found {
+		return since, false
+	}
+	if r.running == nil {
+		r.running = map[string]time.Time{}
+	}
+	r.running[name] = time.Now()
+	return time.Time{}, true
+}
+
+func (r *Runner) end(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.running, name)
+}
+
+// probeOf is what a checker has found.
+func probeOf(name, detail string, err error) report.Probe {
+	probe := report.Probe{Checker: name, Detail: detail, Status: report.HealthRunning}
 	if err == nil {
 		return probe
-	}
-	if ctx.Err() != nil {
-		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	probe.Status, probe.Severity, probe.Error = report.HealthFailed, report.SeverityCritical, oneLine(err.Error())
 	if _, ok := errors.AsType[warning](err); ok {

@@ -76,6 +76,44 @@ func TestRunBounds(t *testing.T) {
 	})
 }
 
+// TestRunStuck wants a checker that never returns to hold up nobody for long, and not
+// to be begun again before it has returned.
+func TestRunStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answered := make(chan struct{})
+		begun := 0
+		checkers := []Checker{
+			{"stuck", func(context.Context) (string, error) {
+				begun++
+				<-answered
+				return "", nil
+			}},
+			{"well", func(context.Context) (string, error) { return "", nil }},
+		}
+		runner := Runner{}
+		began := time.Now()
+		round := func(took time.Duration, status, problem string) {
+			t.Helper()
+			start := time.Now()
+			probes := runner.Run(t.Context(), checkers)
+			if got := time.Since(start); got != took {
+				t.Errorf("a round takes %s, want %s", got, took)
+			}
+			if probes[0].Status != status || !strings.Contains(probes[0].Error, problem) || probes[1].Status != report.HealthRunning {
+				t.Errorf("%+v, want %s", probes, problem)
+			}
+		}
+		round(checkTimeout+graceTime, report.HealthFailed, "no answer in 8s: it does not end")
+		round(0, report.HealthFailed, "no answer since "+began.UTC().Format(time.DateTime))
+		close(answered)
+		synctest.Wait()
+		round(0, report.HealthRunning, "")
+		if begun != 2 {
+			t.Errorf("it was begun %d times, want 2", begun)
+		}
+	})
+}
+
 func TestOneLineIsBounded(t *testing.T) {
 	if got := oneLine(strings.Repeat("ä", maxError)); len(got) > maxError+5 || !strings.HasSuffix(got, "ä …") {
 		t.Errorf("%d bytes, …%q", len(got), got[len(got)-8:])

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
@@ -105,7 +106,7 @@ func TestCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	const day = 24 * time.Hour
-	checker := certificates{files: append(certificateFiles(p), filepath.Join(p.Root, "none", "*"))}
+	checker := certificates{files: append(certificateFiles(p), filepath.Join(p.Root, "none", "*")), node: self}
 	for _, test := range []struct {
 		after time.Duration
 		want  string
@@ -126,6 +127,13 @@ func TestCertificates(t *testing.T) {
 	}
 	if _, err := checker.check(t.Context()); level(err) != "failed" || !strings.Contains(err.Error(), "kubelet-client-current.pem has expired") {
 		t.Errorf("an expired certificate of the kubelet: %v", err)
+	}
+	// Only masters sign what has expired, and only for themselves.
+	for _, master := range []bool{true, false} {
+		checker.node = &node.Node{Name: "node-3", Master: master}
+		if _, err := checker.check(t.Context()); strings.Contains(err.Error(), "gravity remove node-3 --force") == master {
+			t.Errorf("master %v: the way out is %v", master, err)
+		}
 	}
 	if err := os.Remove(rotated); err != nil {
 		t.Fatal(err)

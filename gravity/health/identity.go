@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
@@ -67,4 +68,28 @@ func judgeJump(wall, monotonic time.Duration, since time.Time) (string, error) {
 	return "", warn("the clock has jumped %s %s since %s, or the machine was suspended: certificates that seem to be over, or were made "+
 		"meanwhile, are judged by it; see that it is right ('timedatectl'), and then restart gravity-agent",
 		jump.Abs().Round(time.Second), how, since.UTC().Format(time.DateTime))
+}
+
+// How far the clocks of two nodes may be apart. What is signed on one is good on the
+// other at once for ten minutes more; applications are less patient.
+const (
+	driftWarning  = 2 * time.Second
+	driftCritical = time.Minute
+)
+
+// judgeDrift takes how far the clock of another node is ahead of this one's.
+func judgeDrift(ahead time.Duration) error {
+	if ahead.Abs() <= driftWarning {
+		return nil
+	}
+	how := "ahead of"
+	if ahead < 0 {
+		how = "behind"
+	}
+	err := fmt.Errorf("its clock is %s %s that of the master that asks; see on both that it is synchronised ('timedatectl')",
+		ahead.Abs().Round(time.Second), how)
+	if ahead.Abs() <= driftCritical {
+		return warning{err}
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -22,6 +23,8 @@ const (
 	// settleTime is how long a node may take to come up after the agent has
 	// started, before its history says that it is degraded.
 	settleTime = 5 * time.Minute
+	// maxAge is how old the result of a round may be.
+	maxAge = 2 * time.Minute
 	// MembershipPort is that of the membership service.
 	MembershipPort = 7496
 )
@@ -43,8 +46,9 @@ type Monitor struct {
 	// Log receives what cannot be recorded.
 	Log *slog.Logger
 
-	once  sync.Once
-	round chan struct{} // held by the round that is being made
+	once   sync.Once
+	round  chan struct{} // held by the round that is being made
+	runner Runner
 
 	mu   sync.Mutex
 	last report.NodeHealth
@@ -101,14 +105,28 @@ func (m *Monitor) pulse() string {
 	return m.Pulse()
 }
 
-// Last is the result of the last round.
+// Last is the result of the last round. If that was too long ago, nobody knows how
+// the node is.
 func (m *Monitor) Last() report.NodeHealth {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.last.Status == "" {
+	last := m.last
+	if last.Status == "" {
 		return report.NodeHealth{Status: report.HealthUnknown, Probes: []report.Probe{}, MemberStatus: report.Member{Tags: map[string]string{}}}
 	}
-	return m.last
+	if time.Since(last.Checked) > maxAge {
+		return outdated(last)
+	}
+	return last
+}
+
+// outdated is what an old result still says: which node it was of.
+func outdated(found report.NodeHealth) report.NodeHealth {
+	err := unknown{fmt.Errorf("the agent has ended no round of probes since the one of %s; see 'journalctl -u gravity-agent' and 'dmesg' there",
+		found.Checked.UTC().Format(time.DateTime))}
+	found.Probes = []report.Probe{probeOf(Agent, "", err)}
+	found.Status = report.HealthUnknown
+	return found
 }
 
 // Check returns the result of a round that began after it was called. However
@@ -130,7 +148,7 @@ func (m *Monitor) Check(ctx context.Context) (report.NodeHealth, error) {
 	if err != nil {
 		return report.NodeHealth{}, err
 	}
-	result := Local(n, m.Checkers(n), func(checkers []Checker) []report.Probe { return Run(ctx, checkers) })
+	result := Local(n, m.Checkers(n), func(checkers []Checker) []report.Probe { return m.runner.Run(ctx, checkers) })
 	if ctx.Err() != nil {
 		return result, context.Cause(ctx) // its probes failed for that alone
 	}

@@ -135,6 +135,40 @@ func TestMonitorGivesUp(t *testing.T) {
 	})
 }
 
+// TestLastOutdated wants nobody to believe what was true when the last round ended
+// that ever will.
+func TestLastOutdated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, answered := 0, make(chan struct{})
+		m := newMonitor(t, filepath.Join(t.TempDir(), "history.jsonl"), (&patient{}).checkers)
+		m.Node = func() (*node.Node, error) {
+			if asked++; asked > 1 {
+				<-answered // the disk is gone
+			}
+			return self, nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			m.Run(ctx)
+		}()
+		time.Sleep(maxAge)
+		if last := m.Last(); last.Status != report.HealthRunning {
+			t.Errorf("after %s: %+v", maxAge, last)
+		}
+		time.Sleep(time.Second)
+		last := m.Last()
+		if last.Status != report.HealthUnknown || last.MemberStatus.Tags["nodename"] != self.Name ||
+			len(last.Probes) != 1 || !last.Probes[0].Degrades() || !strings.Contains(last.Probes[0].Error, "has ended no round of probes") {
+			t.Errorf("later: %+v", last)
+		}
+		cancel()
+		close(answered)
+		<-done
+	})
+}
+
 // TestCheckShares wants many who ask at once to share two rounds: the one that
 // is being made began before they asked.
 func TestCheckShares(t *testing.T) {
@@ -246,16 +280,16 @@ func TestServe(t *testing.T) {
 	}()
 	url := "https://" + address.String() + "/"
 	var health report.Health
-	var version string
+	var said told
 	var err error
 	for range 100 {
-		if version, err = ask(t.Context(), p, url, &health); err == nil {
+		if said, err = ask(t.Context(), p, url, &health); err == nil {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	if err != nil || health.Status != "degraded" || len(health.Nodes) != 1 || version == "" {
-		t.Errorf("%+v of version %q, %v", health, version, err)
+	if err != nil || health.Status != "degraded" || len(health.Nodes) != 1 || said.version == "" || said.date.IsZero() {
+		t.Errorf("%+v, %+v, %v", health, said, err)
 	}
 	cancel()
 	<-done

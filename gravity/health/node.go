@@ -33,6 +33,10 @@ const (
 	Identity          = "identity"
 	HostName          = "host-name"
 	Clock             = "clock"
+	// TimeDrift is no checker of a node: a master that asks it finds out.
+	TimeDrift = "time-drift"
+	// Agent is no checker: it stands for all of a node whose agent makes no rounds.
+	Agent = "agent"
 )
 
 // Checkers lists what is checked on a node: Kubernetes first, since whoever
@@ -47,7 +51,7 @@ func Checkers(p paths.Paths, n *node.Node) []Checker {
 			Checker{APIServer, apiServer(p, n)},
 			Checker{Scheduler, component("https://127.0.0.1:10259/readyz")},
 			Checker{ControllerManager, component("https://127.0.0.1:10257/healthz")},
-			Checker{Etcd, component("http://127.0.0.1:2381/readyz")},
+			Checker{Etcd, etcd{"http://127.0.0.1:2381"}.check},
 			Checker{Registry, registry(p)},
 			Checker{PackageStore, packageStore(p.StoreState())},
 		)
@@ -70,7 +74,7 @@ func Checkers(p paths.Paths, n *node.Node) []Checker {
 		Checker{Inotify, inotify{folder: p.Root, limits: "/proc/sys/fs/inotify"}.check},
 		Checker{DiskSpace, func(context.Context) (string, error) { return diskSpace(p.Root) }},
 		Checker{Clock, sinceStart.check},
-		Checker{Certificates, certificates{files: certificateFiles(p)}.check},
+		Checker{Certificates, certificates{files: certificateFiles(p), node: n}.check},
 	)
 }
 

@@ -92,7 +92,13 @@ func EnsureCertificates(p paths.Paths, n *node.Node, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, err = authority.Ensure(certificate.ForNode(n), files.Certificate, files.Key, now)
+	removals, err := node.ReadRemovals(p)
+	if err != nil {
+		return err
+	}
+	request := certificate.ForNode(n)
+	request.Issued = removals.Renewed(n.Name, now)
+	_, err = authority.Ensure(request, files.Certificate, files.Key, now)
 	return err
 }
 

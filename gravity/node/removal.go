@@ -22,6 +22,17 @@ func (r Removals) Void(name string, issued time.Time) bool {
 	return found && !at.Before(issued)
 }
 
+// Renewed is when a certificate counts as issued that takes the place of one that is
+// not void: now, but after the removal of the node that had the name before, whatever
+// the clock says. A renewal never makes a node of the cluster a stranger.
+func (r Removals) Renewed(name string, now time.Time) time.Time {
+	now = now.Truncate(time.Second) // as certificates have it
+	if r.Void(name, now) {
+		return r[name].Add(time.Second)
+	}
+	return now
+}
+
 // Epoch is another one after each removal.
 func (r Removals) Epoch() string {
 	var last time.Time

@@ -27,6 +27,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/install"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/leader"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -41,6 +42,8 @@ const (
 	// agentTimeout bounds how long the agent is asked, which ends a round of
 	// probes and makes another.
 	agentTimeout = 20 * time.Second
+	// localTimeout bounds the probes that are made here if the agent does not answer.
+	localTimeout = 20 * time.Second
 	// otherTimeout is how long agents of other nodes may take to tell what they
 	// found before; maxAsking of them are asked at a time.
 	otherTimeout = 5 * time.Second
@@ -96,7 +99,11 @@ func Collect(ctx context.Context, p paths.Paths, store operation.Store) (*report
 	// A removed master could still read everything, and would tell of a cluster that
 	// is well instead of itself.
 	if clusterErr = n.CheckDismissal(p); clusterErr == nil {
-		asking.Go(func() { clusterErr = c.askCluster(ctx) })
+		asking.Go(func() {
+			if clusterErr = c.askCluster(ctx); clusterErr == nil {
+				clusterErr = c.askLeader(ctx)
+			}
+		})
 	}
 	asking.Wait()
 	c.askOthers(ctx)
@@ -266,6 +273,21 @@ func (c *collector) askCluster(ctx context.Context) error {
 	return nil
 }
 
+// askLeader asks whether a master leads, which needs a cluster that can be changed. It
+// may take longer than what is only read.
+func (c *collector) askLeader(ctx context.Context) error {
+	if !c.node.Master {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, agentTimeout, fmt.Errorf("no answer in %s", agentTimeout))
+	defer cancel()
+	client, err := kube.Open(c.paths.KubernetesFile("admin.conf"))
+	if err != nil {
+		return err
+	}
+	return leader.CheckRenewed(ctx, client)
+}
+
 func nodeOf(object *unstructured.Unstructured) report.StatusNode {
 	labels := object.GetLabels()
 	n := report.StatusNode{
@@ -289,6 +311,8 @@ func nodeOf(object *unstructured.Unstructured) report.StatusNode {
 func (c *collector) checkLocally(ctx context.Context, self bool) {
 	local := c.health[c.node.Name]
 	if self || local.Probes == nil {
+		ctx, cancel := context.WithTimeoutCause(ctx, localTimeout, fmt.Errorf("no answer in %s", localTimeout))
+		defer cancel()
 		checkers := health.Checkers(c.paths, c.node)
 		local = health.Local(c.node, checkers, func(checkers []health.Checker) []report.Probe { return health.Run(ctx, checkers) })
 		if c.health == nil {

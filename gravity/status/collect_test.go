@@ -1,6 +1,7 @@
 package status
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -119,6 +120,35 @@ func TestAskCluster(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, c.status.Cluster); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestAskLeader wants a lease that is not renewed to be told, and none to be no problem:
+// a cluster that was just installed has none.
+func TestAskLeader(t *testing.T) {
+	const path = "/apis/coordination.k8s.io/v1/namespaces/gravity-system/leases/leader"
+	lease := func(renewed time.Time) map[string]string {
+		return map[string]string{path: fmt.Sprintf(`{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"leader","resourceVersion":"7"},
+			"spec":{"holderIdentity":"node-1","renewTime":%q}}`, renewed.UTC().Format("2006-01-02T15:04:05.000000Z07:00"))}
+	}
+	for _, test := range []struct {
+		name    string
+		answers map[string]string
+		master  bool
+		fails   bool
+	}{
+		{"none", nil, true, false},
+		{"renewed", lease(time.Now()), true, false},
+		{"not renewed", lease(time.Now().Add(-time.Hour)), true, true},
+		{"a worker may not read it", lease(time.Now().Add(-time.Hour)), false, false},
+	} {
+		// Long enough to ask, and not to watch a lease.
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		c := collector{paths: installed(t, test.answers), node: &node.Node{Name: "node-1", Master: test.master}}
+		if err := c.askLeader(ctx); (err != nil) != test.fails {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		cancel()
 	}
 }
 

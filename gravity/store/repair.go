@@ -22,6 +22,10 @@ type Peer interface {
 type Condition struct {
 	// Blobs is how many it refers to, Repaired how many of them were.
 	Blobs, Repaired int
+	// Failed are those that could not be.
+	Failed []v1.Hash
+	// Complete tells whether all blobs were looked at.
+	Complete bool
 }
 
 // Repair fetches the blobs again that the store refers to and has not, or whose
@@ -55,6 +59,7 @@ func (s *Store) Repair(ctx context.Context, from Peer, verify func(v1.Hash) bool
 				}
 				if err := s.refetch(ctx, from, repository, digest, kind.manifest); err != nil {
 					failed = append(failed, err)
+					found.Failed = append(found.Failed, digest)
 				} else {
 					found.Repaired++
 				}
@@ -64,6 +69,7 @@ func (s *Store) Repair(ctx context.Context, from Peer, verify func(v1.Hash) bool
 			}
 		}
 	}
+	found.Complete = true
 	return found, errors.Join(failed...)
 }
 

@@ -42,6 +42,9 @@ func (s *Store) path(elements ...string) string {
 	return filepath.Join(append([]string{s.root, "docker", "registry", "v2"}, elements...)...)
 }
 
+// BlobFile is where the contents of a blob are, or belong.
+func (s *Store) BlobFile(digest v1.Hash) string { return s.blobPath(digest) }
+
 func (s *Store) blobPath(digest v1.Hash) string {
 	return s.path("blobs", digest.Algorithm, digest.Hex[:2], digest.Hex, "data")
 }

@@ -163,6 +163,7 @@ func TestUpkeep(t *testing.T) {
 	s.step("the configuration", func() { s.configuration(ctx) })
 	if lifetime < time.Hour {
 		s.step("the end of certificates", func() { s.expire(ctx, lifetime) })
+		s.step("machines that are off until the end of certificates", func() { s.sleep(ctx, lifetime) })
 	} else {
 		s.step("the labels", func() { s.labels(ctx) })
 		s.step("a Node deleted by hand", func() { s.deleted(ctx) })
@@ -377,6 +378,35 @@ func (s *site) expire(ctx context.Context, lifetime time.Duration) {
 		// Every component works all the time.
 		s.until(ctx, 1, "kubectl get nodes --no-headers | grep -c ' Ready ' | grep -x 3")
 	}
+}
+
+// sleep has all machines off until their certificates are over. Masters come back by
+// themselves; a worker says how it does.
+func (s *site) sleep(ctx context.Context, lifetime time.Duration) {
+	for _, machine := range s.machines {
+		if err := machine.Stop(ctx); err != nil {
+			s.Fatal(err)
+		}
+	}
+	select {
+	case <-ctx.Done():
+		s.Fatal(ctx.Err())
+	case <-time.After(lifetime + time.Minute):
+	}
+	for _, machine := range s.machines {
+		if err := machine.Start(ctx); err != nil {
+			s.Fatal(err)
+		}
+	}
+	for n := 1; n <= 2; n++ {
+		took := s.until(ctx, 1, fmt.Sprintf("kubectl wait --for=condition=Ready node/node-%d --timeout=5s", n))
+		s.Logf("node-%d was back after %s", n, took)
+	}
+	s.until(ctx, 3, "gravity status 2>&1 | grep 'remove the node with .gravity remove node-3 --force.'")
+	s.must(ctx, 1, "gravity remove node-3 --force --confirm --wait")
+	s.must(ctx, 3, "gravity leave --force --confirm")
+	s.must(ctx, 3, fmt.Sprintf("/root/gravity join %s --token=%s --role=worker 2>&1", s.addresses[0], joinToken))
+	s.until(ctx, 1, "kubectl wait --for=condition=Ready node/node-3 --timeout=5s")
 }
 
 // works uses everything that has a certificate.

@@ -28,7 +28,8 @@ type executor interface {
 // Certificates renews the certificates of this node when a third of their lifetime
 // is left, and starts anew what does not read them again: gravity's own, of which
 // masters sign those of other nodes; all that kubeadm made on a master; and what
-// the kubelet serves with. The kubelet renews the one that it shows to API servers.
+// the kubelet serves with. The kubelet renews the one that it shows to API servers; if
+// it could not, since the machine was off for too long, a master signs it.
 func (u *Upkeep) Certificates(ctx context.Context) error {
 	life := u.Node.CertificateLifetime
 	if life <= 0 {
@@ -40,7 +41,7 @@ func (u *Upkeep) Certificates(ctx context.Context) error {
 			return nil // nobody would sign them
 		}
 		in := container.New(u.Paths)
-		return errors.Join(u.renewOwn(ctx, in), u.renewServing(time.Now()), u.renewControlPlane(ctx, in))
+		return errors.Join(u.renewOwn(ctx, in), u.renewServing(time.Now()), u.renewKubelet(ctx, in), u.renewControlPlane(ctx, in))
 	})
 }
 
@@ -132,6 +133,18 @@ func (u *Upkeep) renewServing(now time.Time) error {
 	if err == nil {
 		u.Log.Info("the kubelet's serving certificate was renewed")
 	}
+	return err
+}
+
+// renewKubelet renews what the kubelet of a master has not renewed in time. It reads
+// it when it starts.
+func (u *Upkeep) renewKubelet(ctx context.Context, in executor) error {
+	written, err := kubeadm.RenewKubelet(u.Paths, u.Node, time.Now())
+	if err != nil || !written {
+		return err
+	}
+	u.Log.Info("the kubelet's client certificate was renewed")
+	_, err = in.Exec(ctx, container.Command{Args: []string{"systemctl", "try-restart", "kubelet"}})
 	return err
 }
 

@@ -36,6 +36,8 @@ func (i *inside) Exec(_ context.Context, command container.Command) (string, err
 		i.do()
 	case strings.Contains(line, "tasks kill"):
 		i.ran = append(i.ran, "kill "+command.Args[len(command.Args)-1])
+	case strings.Contains(line, "kubelet"):
+		i.ran = append(i.ran, "kubelet")
 	case strings.Contains(line, "registry"):
 		i.ran = append(i.ran, "registry")
 	}
@@ -94,6 +96,64 @@ func TestRenew(t *testing.T) {
 	n.CertificateLifetime = 400 * day
 	round("the own one is due", "registry")
 	round("after all that")
+}
+
+// TestRenewByWrongClock renews the certificate of a node that has joined again under
+// its old name, by a clock that is behind its removal: it stays a node of the cluster.
+func TestRenewByWrongClock(t *testing.T) {
+	p := paths.Paths{Root: t.TempDir()}
+	n := &node.Node{Cluster: "test", Name: "node-3", Address: netip.MustParseAddr("10.0.0.3"), Master: true}
+	u := &Upkeep{Paths: p, Node: n, Log: slog.New(slog.DiscardHandler)}
+	now := time.Now().Truncate(time.Second)
+	removals := node.Removals{"node-3": now.Add(24 * time.Hour)}
+	if err := install.EnsureCertificates(p, n, now.Add(48*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := removals.Write(p); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.renewOwn(t.Context(), &inside{}); err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := certificate.FilesOf(p).Leaf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if leaf.NotBefore.After(now) {
+		t.Errorf("it is good from %s, and it is %s", leaf.NotBefore, now)
+	}
+	if issued := certificate.Issued(leaf); removals.Void("node-3", issued) {
+		t.Errorf("it counts as issued at %s, and is void", issued)
+	}
+	// When the clock is right again nothing is left of that.
+	if err := install.EnsureCertificates(p, n, now.Add(300*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if leaf, err = certificate.FilesOf(p).Leaf(); err != nil || len(leaf.URIs) > 0 || !certificate.Issued(leaf).Equal(now.Add(300*24*time.Hour)) {
+		t.Errorf("it counts as issued at %s, %v", certificate.Issued(leaf), err)
+	}
+}
+
+// TestKubelet has a kubelet start anew that gets another client certificate.
+func TestKubelet(t *testing.T) {
+	p := paths.Paths{Root: t.TempDir()}
+	u := &Upkeep{Paths: p, Node: &node.Node{Name: "node-1", Master: true}, Log: slog.New(slog.DiscardHandler)}
+	if _, err := certificate.EnsureAuthority(p.KubernetesFile("pki", "ca.crt"), p.KubernetesFile("pki", "ca.key"), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := paths.WriteFile(p.KubernetesFile("initialized"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	current := filepath.Join(p.Kubelet(), "pki", "kubelet-client-current.pem")
+	if err := paths.Link("/var/lib/kubelet/pki/lost.pem", current); err != nil {
+		t.Fatal(err)
+	}
+	in := &inside{}
+	for range 2 {
+		if err := u.renewKubelet(t.Context(), in); err != nil || strings.Join(in.ran, " ") != "kubelet" {
+			t.Errorf("%v, it did %v", err, in.ran)
+		}
+	}
 }
 
 // TestServing renews what the kubelet signed itself, and leaves alone what it does
