@@ -65,6 +65,9 @@ func TestRemoved(t *testing.T) {
 	if _, err := again.client.View(t.Context()); err != nil {
 		t.Errorf("a node that has joined again: %v", err)
 	}
+	if err := again.client.Step(t.Context(), StepCredentials, again.request, false, nil); err != nil {
+		t.Fatal(err)
+	}
 	// This master's clock is a minute behind the removal.
 	request, _, err := certificate.NewRequest()
 	if err != nil {
