@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -125,5 +127,37 @@ func TestHooksTakeTheirTime(t *testing.T) {
 	client := askingAll(t, slow.Listener.Addr().String(), other.peer)
 	if err := client.StepWithin(t.Context(), 3900*time.Millisecond, StepPreHook, named(2), false, nil); err != nil || other.asked.Load() > 0 {
 		t.Errorf("%v; another peer was asked %d times", err, other.asked.Load())
+	}
+}
+
+// TestFailures counts only tokens that are not good, and tells who comes too often to
+// come again.
+func TestFailures(t *testing.T) {
+	for name, test := range map[string]struct {
+		err     error
+		flooded bool
+	}{
+		"a wrong token": {refuse(http.StatusUnauthorized, errors.New("wrong")), true},
+		"busy":          {refuse(http.StatusConflict, cli.Busy(errors.New("another joins"))), false},
+		"not ready":     {errors.New("the API server does not answer"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &Server{log: slog.New(slog.DiscardHandler), limit: newLimiter()}
+			server := httptest.NewTLSServer(handle(s, func(*http.Request, *struct{}) (any, error) { return nil, test.err }))
+			defer server.Close()
+			client := askingAll(t, server.Listener.Addr().String())
+			var err error
+			for range maxFailures + 1 {
+				err = client.call(t.Context(), http.MethodPost, pathJoin, struct{}{}, &struct{}{})
+			}
+			want := test.err.Error()
+			if test.flooded {
+				want = "too many attempts, wait a minute"
+			}
+			wants(t, err, want)
+			if test.flooded && (!Later(err) || cli.ExitCode(err) != cli.ExitBusy) {
+				t.Errorf("%v has the exit code %d", err, cli.ExitCode(err))
+			}
+		})
 	}
 }
