@@ -91,7 +91,7 @@ func (s *statusDisplay) printToken(command *cobra.Command, p paths.Paths) error 
 	if err != nil {
 		return needsRoot(err)
 	}
-	token, err := status.Token(p)
+	token, err := status.Token(command.Context(), p, n)
 	if err != nil {
 		return needsRoot(err)
 	}

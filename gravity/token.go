@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"text/tabwriter"
 	"time"
 
@@ -120,9 +122,32 @@ func newTokenRemoveCommand(g *globals) *cobra.Command {
 			if errors.Is(err, token.ErrUnknown) {
 				return cli.WithHint(fmt.Errorf("there is no join token with the ID %q", args[0]), "see 'gravity token ls'")
 			}
-			return err
+			if err != nil {
+				return err
+			}
+			return g.forgetToken(args[0])
 		},
 	}
 	cli.AddOutputFlag(command, &format)
 	return command
+}
+
+// forgetToken removes the token that this master keeps if it is the one that became
+// worthless.
+func (g *globals) forgetToken(id string) error {
+	p, err := paths.New(g.stateDir)
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(p.Token())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if kept, err := token.Parse(string(content)); err != nil || kept.ID != id {
+		return nil //nolint:nilerr // it is another one
+	}
+	return os.Remove(p.Token())
 }

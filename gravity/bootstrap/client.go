@@ -12,6 +12,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/store"
@@ -21,18 +23,23 @@ import (
 )
 
 const (
-	// requestTimeout bounds requests but those for hooks.
-	requestTimeout = time.Minute
+	// requestTimeout bounds requests but those for steps that take longer, and
+	// packagesTimeout those for lists of packages, which a master reads its store for.
+	requestTimeout  = time.Minute
+	packagesTimeout = 3 * time.Minute
 	// maxSkew is how far a machine's clock may be from that of a master.
 	maxSkew = 2 * time.Minute
 	// maxPackages bounds the list of packages, in bytes.
 	maxPackages = 64 << 20
 )
 
-// Client asks the masters of a cluster.
+// Client asks the masters of a cluster. Several goroutines may use it.
 type Client struct {
-	peers []string // HOST:PORT
-	http  *http.Client
+	http *http.Client
+
+	mu sync.Mutex
+	// peers are HOST:PORT; those that could not help come last.
+	peers []string
 }
 
 // serverName is what every master is called by in its certificate, so that it
@@ -42,7 +49,7 @@ const serverName = "leader.telekube.local"
 // NewClient returns a client that shows a node's certificate, or none.
 func NewClient(peers []string, config *tls.Config) *Client {
 	config.ServerName = serverName
-	return &Client{peers: peers, http: &http.Client{Transport: &http.Transport{
+	return &Client{peers: slices.Clone(peers), http: &http.Client{Transport: &http.Transport{
 		TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second,
 		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 	}}}
@@ -51,29 +58,87 @@ func NewClient(peers []string, config *tls.Config) *Client {
 // Close ends the connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// order is the order in which peers are asked.
+func (c *Client) order() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.peers)
+}
+
+// demote lets a peer be asked after the others from now on.
+func (c *Client) demote(peer string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.peers, peer); i >= 0 {
+		c.peers = append(slices.Delete(c.peers, i, i+1), peer)
+	}
+}
+
 // waitError is the error of a request that can succeed later.
 type waitError struct{ error }
 
 func (e waitError) Unwrap() error { return e.error }
 
-// call asks one peer after the other until one answers; what it answers counts.
+// Later tells whether the error is that of a request that can succeed when it is
+// made again.
+func Later(err error) bool {
+	_, later := errors.AsType[waitError](err)
+	return later
+}
+
+// call asks one peer after the other until one answers; what it answers counts,
+// unless it is that this peer cannot do it now.
 func (c *Client) call(ctx context.Context, method, path string, request, answer any) error {
+	return c.callEach(ctx, part, method, path, request, answer)
+}
+
+// limit bounds how long a peer may take, by how many are still to be asked.
+type limit func(ctx context.Context, peers int) (context.Context, context.CancelFunc)
+
+// part gives a peer its part of the time that is left, so that one that hangs leaves
+// some to the others.
+func part(ctx context.Context, peers int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok || peers == 1 {
+		return context.WithCancel(ctx)
+	}
+	share := time.Until(deadline) / time.Duration(peers)
+	return context.WithTimeoutCause(ctx, share, fmt.Errorf("no answer in %s", share.Round(time.Second)))
+}
+
+// whole lets a peer take all the time that is left.
+func whole(ctx context.Context, _ int) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
+}
+
+func (c *Client) callEach(ctx context.Context, limit limit, method, path string, request, answer any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
 	var failed []error
-	for _, peer := range c.peers {
-		err := c.ask(ctx, peer, method, path, body, answer)
-		if _, unreachable := errors.AsType[*unreachableError](err); !unreachable {
+	answered := false
+	peers := c.order()
+	for i, peer := range peers {
+		limited, cancel := limit(ctx, len(peers)-i)
+		err := c.ask(limited, peer, method, path, body, answer)
+		cancel()
+		_, unreachable := errors.AsType[*unreachableError](err)
+		_, unable := errors.AsType[*unableError](err)
+		if !unreachable && !unable {
 			return err
 		}
-		failed = append(failed, err)
+		failed, answered = append(failed, err), answered || unable
 		if ctx.Err() != nil {
 			break
 		}
+		c.demote(peer)
 	}
-	return waitError{cli.WithHint(errors.Join(failed...), "name the address of a master, and open port %d for the new node", Port)}
+	err = errors.Join(failed...)
+	if !answered {
+		err = cli.WithHint(err, "name the address of a master, and open port %d for the new node", Port)
+	}
+	return waitError{err}
 }
 
 // removedError is what a master says to a node that was removed.
@@ -94,6 +159,11 @@ func (e *unreachableError) Error() string {
 }
 
 func (e *unreachableError) Unwrap() error { return e.err }
+
+// unableError is the answer of a peer that cannot do now what another one may.
+type unableError struct{ error }
+
+func (e *unableError) Unwrap() error { return e.error }
 
 func (c *Client) ask(ctx context.Context, peer, method, path string, body []byte, answer any) error {
 	request, err := http.NewRequestWithContext(ctx, method, "https://"+peer+path, bytes.NewReader(body))
@@ -128,10 +198,14 @@ func (c *Client) ask(ctx context.Context, peer, method, path string, body []byte
 	if refused.Busy {
 		err = cli.Busy(err)
 	}
-	if refused.Wait {
-		return waitError{err}
+	switch {
+	case !refused.Wait:
+		return err
+	case response.StatusCode == http.StatusServiceUnavailable:
+		return waitError{err} // for something that all masters wait for
+	default:
+		return &unableError{err}
 	}
-	return err
 }
 
 // Trust finds out which authority the cluster of a token has, from the first peer
@@ -207,12 +281,17 @@ func (c *Client) Step(ctx context.Context, step Step, request Request, master bo
 	if answer == nil {
 		answer = &struct{}{}
 	}
-	if step != StepPreHook && step != StepPostHook {
+	path, body := pathStep+string(step), &stepRequest{request, master}
+	switch step {
+	case StepPreHook, StepPostHook:
+		return c.callEach(ctx, whole, http.MethodPost, path, body, answer)
+	case StepBackup, StepReplace, StepWithdraw: // etcd may need its time
+	default:
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 	}
-	return c.call(ctx, http.MethodPost, pathStep+string(step), &stepRequest{request, master}, answer)
+	return c.call(ctx, http.MethodPost, path, body, answer)
 }
 
 // StepWithin is Step, repeated for some time while it can succeed later.
@@ -221,7 +300,7 @@ func (c *Client) StepWithin(ctx context.Context, within time.Duration, step Step
 	defer cancel()
 	for {
 		err := c.Step(ctx, step, request, master, answer)
-		if _, later := errors.AsType[waitError](err); !later {
+		if !Later(err) {
 			return err
 		}
 		select {
@@ -234,6 +313,8 @@ func (c *Client) StepWithin(ctx context.Context, within time.Duration, step Step
 
 // Packages lists what is in the store of a master.
 func (c *Client) Packages(ctx context.Context) ([]store.Image, error) {
+	ctx, cancel := context.WithTimeout(ctx, packagesTimeout)
+	defer cancel()
 	var answer packagesAnswer
 	err := c.call(ctx, http.MethodGet, pathPackages, nil, &answer)
 	return answer.Images, err

@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	// maxFailures is how often a machine may fail in a window before it is not
-	// heard any more, and maxRequests how often all strangers may ask.
+	// maxFailures is how often a machine may come with a token that is not good in a
+	// window before it is not heard any more, and maxRequests how often all strangers
+	// may ask.
 	maxFailures = 20
 	maxRequests = 600
 	window      = time.Minute
@@ -39,7 +40,7 @@ func (l *limiter) allow(from string) bool {
 	return l.requests <= maxRequests && l.failures[source(from)] < maxFailures
 }
 
-// failed counts a request that was refused.
+// failed counts a request with a token that is not good.
 func (l *limiter) failed(from string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

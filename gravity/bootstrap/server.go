@@ -115,7 +115,7 @@ func refuse(status int, err error) error { return &statusError{status, err} }
 func handle[T any](s *Server, answer func(*http.Request, *T) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.limit.allow(r.RemoteAddr) {
-			s.reply(w, r, nil, refuse(http.StatusTooManyRequests, errors.New("too many attempts, wait a minute")))
+			s.reply(w, r, nil, refuse(http.StatusTooManyRequests, cli.Busy(errors.New("too many attempts, wait a minute"))))
 			return
 		}
 		var request T
@@ -124,11 +124,18 @@ func handle[T any](s *Server, answer func(*http.Request, *T) (any, error)) http.
 			return
 		}
 		result, err := answer(r, &request)
-		if err != nil {
+		if guessed(err) {
 			s.limit.failed(r.RemoteAddr)
 		}
 		s.reply(w, r, result, err)
 	})
+}
+
+// guessed tells whether an error is about a token that is not good. What else goes
+// wrong does not count: who has a good token may ask again and again for a place.
+func guessed(err error) bool {
+	refused, ok := errors.AsType[*statusError](err)
+	return ok && refused.status == http.StatusUnauthorized
 }
 
 // nodes makes a handler of a function that only nodes may call; it gets the name
@@ -182,7 +189,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, result any, err e
 		switch {
 		case errors.As(err, &asked):
 			status = asked.status
-			answer.Wait = status == http.StatusServiceUnavailable
+			answer.Wait = status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
 		case apierrors.IsNotFound(err):
 			status = http.StatusConflict
 		default:

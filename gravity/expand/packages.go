@@ -7,10 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/container"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/store"
 	"github.com/gravity-platform/terraform-provider-gravity/runtime"
@@ -27,26 +30,10 @@ func (p *pull) Done(context.Context) (bool, error) {
 	return err == nil && target == p.settings.Node.Runtime, nil
 }
 
-// pullAttempts is how often it is tried to get what is missing: a connection may
-// break, and a master may go away.
-const pullAttempts = 5
-
 func (p *pull) Execute(ctx context.Context) error {
 	version := p.settings.Node.Runtime
-	for attempt := 1; ; attempt++ {
-		err := p.fetch(ctx)
-		if err == nil {
-			break
-		}
-		if attempt == pullAttempts {
-			return err
-		}
-		p.log.Warn("packages are missing; it is tried again", "error", err)
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(time.Duration(attempt) * time.Second):
-		}
+	if err := insist(ctx, p.log, p.fetch); err != nil {
+		return err
 	}
 	if err := container.Unpack(ctx, p.store, version, p.paths.Rootfs(version)); err != nil {
 		return err
@@ -59,7 +46,43 @@ func (p *pull) Execute(ctx context.Context) error {
 	return paths.Link(version, p.paths.Current())
 }
 
-func (p *pull) fetch(ctx context.Context) error {
+// pullAttempts is how often it is tried at least to get more than there is: each
+// attempt may take long.
+const pullAttempts = 5
+
+// insist fetches until all is there. It gives up when nothing has arrived for
+// stepWithin, or at once for what would be the same again.
+func insist(ctx context.Context, log operation.Logger, fetch func(context.Context, func()) error) error {
+	since := time.Now()
+	for attempt := 1; ; attempt++ {
+		var arrived atomic.Bool
+		err := fetch(ctx, func() { arrived.Store(true) })
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if _, unavailable := errors.AsType[*store.UnavailableError](err); !unavailable && !bootstrap.Later(err) {
+			return err
+		}
+		if arrived.Load() {
+			since, attempt = time.Now(), 1
+		}
+		if attempt >= pullAttempts && time.Since(since) >= stepWithin {
+			return fmt.Errorf("no package has arrived for %s: %w", time.Since(since).Round(time.Second), err)
+		}
+		log.Warn("packages are missing; it is tried again", "error", err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Duration(min(attempt, 10)) * time.Second):
+		}
+	}
+}
+
+// fetch gets what is missing from the masters that there are.
+func (p *pull) fetch(ctx context.Context, arrived func()) error {
 	client, err := p.masters()
 	if err != nil {
 		return err
@@ -71,16 +94,24 @@ func (p *pull) fetch(ctx context.Context) error {
 	if images, err = p.wanted(images); err != nil {
 		return err
 	}
+	masters := p.settings.View.Masters
+	if view, err := client.View(ctx); err == nil && len(view.Masters) > 0 {
+		masters = view.Masters // one may have come or gone
+	}
 	config, err := certificate.FilesOf(p.paths).TLS()
 	if err != nil {
 		return err
 	}
-	remote, err := store.NewRemote(p.settings.View.Masters, config, images)
+	remote, err := store.NewRemote(masters, config, images)
 	if err != nil {
 		return err
 	}
 	defer remote.Close()
-	return p.store.Import(ctx, remote, images, store.Options{})
+	err = p.store.Import(ctx, remote, images, store.Options{Arrived: arrived})
+	for _, found := range remote.Damaged() {
+		p.log.Warn("the package store of a master is damaged", "master", found.Master, "blob", found.Digest)
+	}
+	return err
 }
 
 // wanted are the images that this node needs.

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -86,7 +85,7 @@ func Collect(ctx context.Context, p paths.Paths, store operation.Store) (*report
 			Cluster:      report.StatusClusterEndpoints{AuthGateway: []string{}, UI: []string{}, Kubernetes: []string{}},
 		},
 	}
-	if s.Cluster.Token.Token, err = Token(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if s.Cluster.Token.Token, err = keptToken(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	addOperations(&s.Cluster, operations)
@@ -116,18 +115,6 @@ func Collect(ctx context.Context, p paths.Paths, store operation.Store) (*report
 }
 
 const edition = "open-source"
-
-// TokenType is the type of the token by which nodes join, as it always was.
-const TokenType = "expand"
-
-// Token is that by which nodes join.
-func Token(p paths.Paths) (string, error) {
-	content, err := os.ReadFile(p.Token())
-	if err != nil {
-		return "", fmt.Errorf("the join token is kept on masters: %w", err)
-	}
-	return strings.TrimSpace(string(content)), nil
-}
 
 // Node is what this node is, or is becoming. ErrNotInstalled if it is nothing.
 func Node(ctx context.Context, p paths.Paths, store operation.Store) (*node.Node, error) {
@@ -257,6 +244,7 @@ func (c *collector) askCluster(ctx context.Context) error {
 			Installation: report.StatusInstallation(facts.Installation),
 		}
 	}
+	c.judgeToken(ctx, client)
 	endpoints, err := install.Endpoints(ctx, c.paths)
 	if err != nil {
 		return fmt.Errorf("find the endpoints: %w", err)

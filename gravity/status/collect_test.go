@@ -110,6 +110,7 @@ func TestAskCluster(t *testing.T) {
 	}
 	want := report.StatusCluster{
 		State: "degraded", Reason: "status_check_failed", Message: "hook status: exit code 1", Created: created,
+		Token: report.StatusToken{Problem: "it was removed"}, // this master keeps none
 		Nodes: []report.StatusNode{
 			{Hostname: "node-1", AdvertiseIP: "10.0.0.1", Role: "master", Profile: "worker", Created: created.Add(5 * time.Minute)},
 			{Hostname: "node-2", AdvertiseIP: "10.0.0.2", Role: "node", Profile: "db"},

@@ -42,7 +42,7 @@ func Text(out io.Writer, s *report.Status, now time.Time) error {
 	}
 	p.line("Application:\t\t%s, version %s", cluster.Application.Name, cluster.Application.Version)
 	p.line("Status:\t\t\t%s", stateText(cluster))
-	p.line("Join token:\t\t%s", cluster.Token.Token)
+	p.line("Join token:\t\t%s", tokenText(&cluster.Token))
 	p.line("Periodic updates:\tOFF")
 	server := cluster.ServerVersion.Version
 	if server == "" {
@@ -90,6 +90,14 @@ func ago(d time.Duration) string {
 		}
 	}
 	return "now"
+}
+
+// tokenText is the token, or why there is none; only masters know.
+func tokenText(token *report.StatusToken) string {
+	if token.Problem == "" {
+		return token.Token
+	}
+	return fmt.Sprintf("none (%s), %s", token.Problem, newToken)
 }
 
 // stateText is the state with its reason.

@@ -86,6 +86,7 @@ func TestGolden(t *testing.T) {
 		Type: "operation_update", ID: "1d9c3a10", State: "in_progress", Created: created.Add(time.Hour),
 		Progress: report.StatusProgress{Message: "Drain node \"node-1\"", Completion: 40},
 	}}
+	running.Cluster.Token = report.StatusToken{Problem: "it has expired", Type: "expand", SiteDomain: "adoringyalow5948"}
 	failing := guideStatus()
 	failing.Cluster.State, failing.Cluster.Reason, failing.Cluster.Message = health.StateDegraded, health.ReasonStatusCheck, "hook status: exit code 1"
 	dead := guideStatus()

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -40,6 +39,9 @@ type Options struct {
 	// Progress is told about bytes as they are copied, of how many in all. It
 	// is called by several goroutines.
 	Progress func(n, total int64)
+	// Arrived is told about each blob that is complete and on disk, by several
+	// goroutines.
+	Arrived func()
 }
 
 // parallel is how many blobs are copied at a time.
@@ -70,7 +72,13 @@ func (s *Store) Import(ctx context.Context, source Source, images []Image, optio
 		if working.Err() != nil {
 			break
 		}
-		group.Go(func() error { return s.importBlob(working, source, digest, size, progress) })
+		group.Go(func() error {
+			err := s.importBlob(working, source, digest, size, progress)
+			if err == nil && options.Arrived != nil {
+				options.Arrived()
+			}
+			return explain(source, err)
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("package store %s: %w", s.root, err)
@@ -143,8 +151,8 @@ func (s *Store) importBlob(ctx context.Context, source bundle.BlobSource, digest
 			err = errors.Join(err, partial.Close(), os.Remove(partial.Name()))
 		}
 	}()
-	if err := bundle.Extract(ctx, source, digest, size, partial, progress); err != nil {
-		return explain(err)
+	if err := extract(ctx, source, digest, size, partial, progress); err != nil {
+		return err
 	}
 	if err := partial.Sync(); err != nil {
 		return fmt.Errorf("blob %s: %w", digest, err)
@@ -155,8 +163,42 @@ func (s *Store) importBlob(ctx context.Context, source bundle.BlobSource, digest
 	return os.Rename(partial.Name(), path)
 }
 
-func explain(err error) error {
-	if strings.Contains(err.Error(), "the contents do not match the digest") {
+// alternatives is a source that may have several copies of a blob, as masters do.
+type alternatives interface {
+	// Reject tells that the copy that was opened last is damaged; it is not opened
+	// again. It fails if there is no other.
+	Reject(digest v1.Hash) error
+}
+
+// extract copies a blob, from another copy if one is damaged.
+func extract(ctx context.Context, source bundle.BlobSource, digest v1.Hash, size int64, to *os.File, progress func(int64)) error {
+	for {
+		err := bundle.Extract(ctx, source, digest, size, to, progress)
+		several, ok := source.(alternatives)
+		if !ok || !damagedBlob(err, digest) {
+			return err
+		}
+		if err := several.Reject(digest); err != nil {
+			return err
+		}
+	}
+}
+
+func damaged(err error) bool {
+	_, ok := errors.AsType[*bundle.DamagedError](err)
+	return ok
+}
+
+// damagedBlob tells whether an error is that a certain blob is damaged: what is
+// interrupted since another one is has that as its cause.
+func damagedBlob(err error, digest v1.Hash) bool {
+	damage, ok := errors.AsType[*bundle.DamagedError](err)
+	return ok && damage.Digest == digest
+}
+
+// explain tells what to do about a damaged source that has one copy only.
+func explain(source bundle.BlobSource, err error) error {
+	if _, several := source.(alternatives); !several && damaged(err) {
 		return cli.WithHint(err, "the bundle is damaged: copy it again, and check it with 'tele verify'")
 	}
 	return err

@@ -4,11 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,16 +19,31 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 )
 
+const (
+	// dialTimeout is how long a master may take to accept a connection, and
+	// answerTimeout how long to begin with an answer.
+	dialTimeout   = 5 * time.Second
+	answerTimeout = 20 * time.Second
+)
+
+// keepAlive notices within half a minute that who was sending is dead.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4}
+
 // Remote is the stores of masters, as their registries serve them. It is a Source
 // for Import, of the images that it was made for.
 type Remote struct {
-	masters []netip.Addr
-	client  *http.Client
+	client *http.Client
 
 	mu sync.Mutex
+	// masters are asked in this order; those that did not answer come last.
+	masters []netip.Addr
 	// places has a repository for each digest, since registries serve blobs of
 	// repositories only.
 	places map[v1.Hash]place
+	// opened has the master from which a blob was opened last, and damaged those that
+	// have other contents for it.
+	opened  map[v1.Hash]netip.Addr
+	damaged map[v1.Hash][]netip.Addr
 }
 
 type place struct {
@@ -38,9 +54,11 @@ type place struct {
 // NewRemote returns the registries of some masters, asked in this order.
 func NewRemote(masters []netip.Addr, config *tls.Config, images []Image) (*Remote, error) {
 	r := &Remote{
-		masters: masters, places: make(map[v1.Hash]place),
+		masters: slices.Clone(masters), places: make(map[v1.Hash]place),
+		opened: make(map[v1.Hash]netip.Addr), damaged: make(map[v1.Hash][]netip.Addr),
 		client: &http.Client{Transport: &http.Transport{
-			TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: time.Minute,
+			DialContext:     (&net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}).DialContext,
+			TLSClientConfig: config, TLSHandshakeTimeout: 2 * dialTimeout, ResponseHeaderTimeout: answerTimeout,
 			MaxIdleConnsPerHost: parallel(), DisableCompression: true,
 		}},
 	}
@@ -69,26 +87,30 @@ func (r *Remote) Open(ctx context.Context, digest v1.Hash) (io.ReadCloser, error
 	return body, err
 }
 
-// Fetch opens a blob of a repository at the first master that has it.
+// Fetch opens a blob of a repository at the first master that has it, and did not
+// have it damaged.
 func (r *Remote) Fetch(ctx context.Context, repository string, digest v1.Hash, manifest bool) (io.ReadCloser, int64, error) {
 	var failed []error
-	for _, master := range r.masters {
-		body, size, err := r.get(ctx, master, place{repository, manifest}, digest)
+	for _, master := range r.order(digest) {
+		response, err := r.get(ctx, master, place{repository, manifest}, digest)
 		if err == nil {
-			return body, size, nil
+			r.mu.Lock()
+			r.opened[digest] = master
+			r.mu.Unlock()
+			return &sent{response.Body, r, master}, response.ContentLength, nil
 		}
 		failed = append(failed, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, 0, fmt.Errorf("no master serves blob %s: %w", digest, errors.Join(failed...))
+	return nil, 0, r.missing(digest, failed)
 }
 
 // manifestTypes are all that a registry may have.
 var manifestTypes = []types.MediaType{types.OCIImageIndex, types.OCIManifestSchema1, types.DockerManifestList, types.DockerManifestSchema2}
 
-func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest v1.Hash) (io.ReadCloser, int64, error) {
+func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest v1.Hash) (*http.Response, error) {
 	kind := "blobs"
 	if from.manifest {
 		kind = "manifests"
@@ -97,7 +119,7 @@ func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest 
 	url := fmt.Sprintf("https://%s/v2/%s/%s/%s", address, from.repository, kind, digest)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if from.manifest {
 		for _, mediaType := range manifestTypes {
@@ -106,28 +128,23 @@ func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest 
 	}
 	response, err := r.client.Do(request)
 	if err != nil {
-		return nil, 0, err
+		if ctx.Err() == nil {
+			r.demote(master)
+		}
+		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
 		_ = response.Body.Close()
-		return nil, 0, fmt.Errorf("%s answers %s", url, response.Status)
+		return nil, fmt.Errorf("%s answers %s", url, response.Status)
 	}
-	return response.Body, response.ContentLength, nil
+	return response, nil
 }
 
 // ReadManifest reads and checks a manifest, and learns where what it names is.
 func (r *Remote) ReadManifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
-	body, err := r.Open(ctx, digest)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	content, err := io.ReadAll(io.LimitReader(body, bundle.MaxManifestSize+1))
+	content, err := r.readManifest(ctx, digest)
 	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", digest, err)
-	}
-	if len(content) > bundle.MaxManifestSize || hashOf(content) != digest {
-		return nil, fmt.Errorf("manifest %s: the contents do not match the digest", digest)
 	}
 	var read document
 	if err := json.Unmarshal(content, &read); err != nil {
@@ -146,6 +163,27 @@ func (r *Remote) ReadManifest(ctx context.Context, digest v1.Hash) ([]byte, erro
 		r.learn(layer.Digest, place{repository: repository})
 	}
 	return content, nil
+}
+
+// readManifest reads a manifest from the first master that does not have it damaged.
+func (r *Remote) readManifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
+	for {
+		body, err := r.Open(ctx, digest)
+		if err != nil {
+			return nil, err
+		}
+		content, err := io.ReadAll(io.LimitReader(body, bundle.MaxManifestSize+1))
+		_ = body.Close()
+		if err != nil {
+			return nil, err
+		}
+		if len(content) <= bundle.MaxManifestSize && hashOf(content) == digest {
+			return content, nil
+		}
+		if err := r.Reject(digest); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (r *Remote) learn(digest v1.Hash, at place) {

@@ -82,15 +82,24 @@ func (s *Store) whole(ctx context.Context, digest v1.Hash, verify bool) bool {
 	return s.Verify(ctx, digest) == nil || ctx.Err() != nil
 }
 
+// refetch fetches a blob again, from another peer if the first has it damaged, too.
 func (s *Store) refetch(ctx context.Context, from Peer, repository string, digest v1.Hash, manifest bool) error {
-	body, size, err := from.Fetch(ctx, repository, digest, manifest)
-	if err != nil {
-		return fmt.Errorf("repair: %w", err)
+	for {
+		body, size, err := from.Fetch(ctx, repository, digest, manifest)
+		if err != nil {
+			return fmt.Errorf("repair: %w", err)
+		}
+		err = s.importBlob(ctx, opened{body}, digest, size, func(int64) {})
+		if several, ok := from.(alternatives); ok && damagedBlob(err, digest) {
+			if err = several.Reject(digest); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("repair: %w", err)
+		}
+		return nil
 	}
-	if err := s.importBlob(ctx, opened{body}, digest, size, func(int64) {}); err != nil {
-		return fmt.Errorf("repair: %w", err)
-	}
-	return nil
 }
 
 // opened is a blob that was opened already, which is done once.

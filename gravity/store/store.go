@@ -38,16 +38,22 @@ type Store struct {
 // New returns the store in a folder, which is made when something is written.
 func New(root string) *Store { return &Store{root: root} }
 
+// layout is the folder of a store that has everything.
+const layout = "docker/registry/v2"
+
 func (s *Store) path(elements ...string) string {
-	return filepath.Join(append([]string{s.root, "docker", "registry", "v2"}, elements...)...)
+	return filepath.Join(append([]string{s.root, layout}, elements...)...)
+}
+
+// blobFile is the path of a blob below a store.
+func blobFile(digest v1.Hash) string {
+	return filepath.Join(layout, "blobs", digest.Algorithm, digest.Hex[:2], digest.Hex, "data")
 }
 
 // BlobFile is where the contents of a blob are, or belong.
 func (s *Store) BlobFile(digest v1.Hash) string { return s.blobPath(digest) }
 
-func (s *Store) blobPath(digest v1.Hash) string {
-	return s.path("blobs", digest.Algorithm, digest.Hex[:2], digest.Hex, "data")
-}
+func (s *Store) blobPath(digest v1.Hash) string { return filepath.Join(s.root, blobFile(digest)) }
 
 func (s *Store) repository(name string, elements ...string) string {
 	return s.path(append([]string{"repositories", filepath.FromSlash(name)}, elements...)...)

@@ -89,7 +89,10 @@ type StatusApplication struct {
 
 // StatusToken is the token by which nodes join.
 type StatusToken struct {
+	// Token is empty on nodes that are no masters, and if there is a problem.
 	Token string `json:"token"`
+	// Problem is why there is none; absent while the cluster does not answer.
+	Problem string `json:"problem,omitempty"`
 	// Expires is when it stops to be good; absent for never.
 	Expires    time.Time `json:"expires,omitzero"`
 	Type       string    `json:"type"`
