@@ -273,6 +273,16 @@ const (
 type drain struct{ *environment }
 
 func (d *drain) Execute(ctx context.Context) error {
+	err := d.drain(ctx)
+	if err != nil && d.settings.Force && ctx.Err() == nil {
+		// Those that are left are deleted with the node, when nothing runs there.
+		d.log.Warn("The node cannot be drained; it is removed nevertheless.", "node", d.settings.Node.Hostname, "error", err)
+		return nil
+	}
+	return err
+}
+
+func (d *drain) drain(ctx context.Context) error {
 	client, err := d.client()
 	if err != nil {
 		return err
