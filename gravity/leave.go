@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -66,10 +67,16 @@ func (d *departure) launched(command *cobra.Command, operationID, cluster string
 }
 
 // leave is gravity leave (S21 to S23).
-type leave struct{ departure }
+type leave struct {
+	departure
+	// wipe is globals.removeAll.
+	wipe func(ctx context.Context, p paths.Paths, out io.Writer, log logger) error
+}
+
+func newLeave(d departure) *leave { return &leave{departure: d, wipe: d.removeAll} }
 
 func newLeaveCommand(g *globals) *cobra.Command {
-	l := &leave{departure{globals: g}}
+	l := newLeave(departure{globals: g})
 	command := &cobra.Command{
 		Use:   "leave",
 		Short: "Remove this node from the cluster, and the cluster from this node",
@@ -148,8 +155,14 @@ func (l *leave) clean(command *cobra.Command, p paths.Paths, address string) err
 	return l.remove(command, p)
 }
 
+// remove removes everything from this machine, unless an operation is being executed.
 func (l *leave) remove(command *cobra.Command, p paths.Paths) error {
-	if err := l.removeAll(command.Context(), p, l.told(command, l.format), l.log(command, l.format)); err != nil {
+	release, err := l.hold(command.Context(), p)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := l.wipe(command.Context(), p, l.told(command, l.format), l.log(command, l.format)); err != nil {
 		return cli.WithHint(fmt.Errorf("remove Gravity from this machine: %w", err), "repeat it; it goes on where it stopped")
 	}
 	return nil

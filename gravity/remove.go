@@ -49,7 +49,7 @@ func (r *remove) run(command *cobra.Command, name string) error {
 		return err
 	}
 	if name == n.Name || name == n.Address.String() {
-		return (&leave{r.departure}).run(command, nil)
+		return newLeave(r.departure).run(command, nil)
 	}
 	if err := r.ask(command, name, ""); err != nil {
 		return err
