@@ -89,7 +89,7 @@ func TestCheckState(t *testing.T) {
 		{"active", false, true},
 		{"degraded", false, true},
 		{"shrinking", false, false},
-		{"shrinking", true, true},
+		{"shrinking", true, false},
 		{"updating", true, false},
 	} {
 		c := describeCluster("MW")

@@ -201,13 +201,10 @@ func LastNode() error {
 		"'gravity leave --force' on it removes the cluster with the application and all data")
 }
 
-// states are those in which a node may be removed (S55).
-var states = []string{"", cluster.StateActive, "degraded"}
-
 // check says why a node cannot be removed.
 func (c *situation) check(leaving member.Member, request Request) error {
-	if !slices.Contains(states, c.state) && c.earlier == "" && (!request.Force || c.state != stateShrinking) {
-		return c.busy()
+	if !slices.Contains(states, c.state) && c.earlier == "" {
+		return busy(c.state, c.record, leaving.Nodename)
 	}
 	if leaving.IsMaster() {
 		if err := c.checkMaster(leaving, nil); err != nil {
@@ -222,19 +219,6 @@ func (c *situation) check(leaving member.Member, request Request) error {
 			"start the machine, or remove the node for good with --force")
 	}
 	return nil
-}
-
-// busy is why no node can be removed now.
-func (c *situation) busy() error {
-	err := fmt.Errorf("cannot remove a node: the cluster is %s", c.state)
-	if c.state == stateShrinking {
-		err = cli.Busy(err)
-	}
-	if c.record != nil && c.record.leaving != nil {
-		return cli.WithHint(err, "node %[1]s is being removed by operation %[2]s of master %[3]s; end that with 'gravity remove %[1]s' on any master",
-			c.record.leaving.Node.Nodename, c.record.operation, c.record.leaving.Lead.Nodename)
-	}
-	return cli.WithHint(err, "see 'gravity plan' on the masters, and resume the operation that has not ended")
 }
 
 // checkMaster refuses what would cost the cluster its last master or the quorum

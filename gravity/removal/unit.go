@@ -58,13 +58,13 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 			return nil, fmt.Errorf("master %s, which removes the node: %w", r.leaving.Lead.Nodename, err)
 		}
 	}
-	if plan == nil {
-		if plan, err = NewPlan(ctx, p, request, gravityVersion); err != nil {
-			return nil, err
-		}
-		if err := store.Create(ctx, plan); err != nil {
-			return nil, err
-		}
+	if plan != nil {
+		err = again(ctx, p, store, found)
+	} else if plan, err = NewPlan(ctx, p, request, gravityVersion); err == nil {
+		err = keep(ctx, p, store, plan)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return &Launched{plan.OperationID, plan.ClusterName}, start(ctx, p, plan.OperationID)
 }

@@ -13,9 +13,6 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
-// ErrNotMember is about a node that is not one of the cluster.
-var ErrNotMember = errors.New("not a member of the cluster")
-
 func (s *Server) info(context.Context, *nothing) (*Info, error) {
 	info := s.host.Info()
 	info.Calls = s.calls.changing()
