@@ -104,12 +104,16 @@ func (h *agentHost) MembershipKey(epoch string) ([]byte, error) {
 	return membership.DeriveKey(certificate.FilesOf(h.paths).AuthorityKey, epoch)
 }
 
-func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (string, error) {
+func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (*rpc.Departing, error) {
+	if request.Operation != "" {
+		started, err := removal.Resume(ctx, h.paths, request.Operation)
+		return &rpc.Departing{OperationID: request.Operation, Started: started}, err
+	}
 	launched, err := removal.Launch(ctx, h.paths, removal.Request{Node: request.Node, Force: request.Force}, version.Get().Version)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return launched.OperationID, nil
+	return &rpc.Departing{OperationID: launched.OperationID}, nil
 }
 
 func (h *agentHost) Wipe(ctx context.Context) error { return install.BeginRemoval(ctx, h.paths) }

@@ -233,5 +233,9 @@ func depart(ctx context.Context, p paths.Paths, master netip.Addr, request rpc.D
 		return "", err
 	}
 	defer client.Close()
-	return client.Depart(ctx, request)
+	answer, err := client.Depart(ctx, request)
+	if err != nil {
+		return "", err
+	}
+	return answer.OperationID, nil
 }

@@ -61,9 +61,12 @@ func (r *remove) run(command *cobra.Command, name string) error {
 	if err := r.launched(command, launched.OperationID, launched.Cluster); err != nil || !r.wait {
 		return err
 	}
-	state, err := removal.Wait(command.Context(), p, launched.OperationID)
+	state, err := removal.Wait(command.Context(), p, launched)
 	if err == nil && state != operation.Completed {
 		err = fmt.Errorf("operation %s is %s", launched.OperationID, string(state))
+	}
+	if err != nil && launched.Elsewhere() {
+		return cli.WithHint(err, "go on with 'gravity remove %s', on any master", name)
 	}
 	if err != nil {
 		return cli.WithHint(err, "see 'gravity plan --operation-id=%[1]s', and go on with 'gravity plan resume --operation-id=%[1]s'", launched.OperationID)

@@ -65,7 +65,7 @@ func (e *environment) claim(ctx context.Context) (undo func(context.Context) err
 			return busy(r.state, r, s.Node.Nodename)
 		}
 		r.state, r.operation = stateShrinking, e.operationID
-		r.leaving = &departing{Node: s.Node, Lead: s.Lead}
+		r.leaving = &departing{Node: s.Node, Lead: s.Lead, Began: e.plan.CreatedAt}
 		return nil
 	})
 	return func(ctx context.Context) error { return e.restore(ctx, client, before) }, err
@@ -76,6 +76,21 @@ func (e *environment) restore(ctx context.Context, client *kube.Client, before r
 	return changeRecord(ctx, client, func(r *record) error {
 		if r.operation == e.operationID {
 			r.state, r.operation, r.leaving = before.state, before.operation, before.leaving
+		}
+		return nil
+	})
+}
+
+// forgive takes the failure out of the record, before who waits for the operation could
+// read it. Given up by its last phase, the record is not its own any more.
+func (e *environment) forgive(ctx context.Context) error {
+	client, err := e.client()
+	if err != nil {
+		return err
+	}
+	return changeRecord(ctx, client, func(r *record) error {
+		if r.operation == e.operationID && r.leaving != nil {
+			r.leaving.Failure = ""
 		}
 		return nil
 	})
@@ -113,15 +128,16 @@ func keep(ctx context.Context, p paths.Paths, store *disk.Store, plan *operation
 	return nil
 }
 
-// again claims the record for an operation that goes on. One that has not come further
-// than that ends if it is refused: nobody has a use for its plan.
+// again claims the record for an operation that goes on, without the failure of its
+// last attempt. One that has not come further than that ends if it is refused: nobody
+// has a use for its plan.
 func again(ctx context.Context, p paths.Paths, store *disk.Store, found *operation.Operation) error {
-	if found.Resolve().Phases[0].State == operation.Completed {
-		return nil // its phases make sure that the record is still its own
-	}
 	e, err := environmentOf(p, found.Plan)
 	if err != nil {
 		return err
+	}
+	if found.Resolve().Phases[0].State == operation.Completed {
+		return e.forgive(ctx) // its phases make sure that the record is still its own
 	}
 	_, err = e.claim(ctx)
 	if !errors.Is(err, rpc.ErrRefused) {

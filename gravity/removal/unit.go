@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +24,13 @@ import (
 // Launched is an operation that removes a node.
 type Launched struct {
 	OperationID, Cluster string
+	// record is what the cluster said when the operation of another master went on;
+	// nil if this one has it.
+	record *record
 }
+
+// Elsewhere tells whether another master has the operation.
+func (l *Launched) Elsewhere() bool { return l.record != nil }
 
 // Launch makes the operation that removes a node and has it executed in a unit
 // of its own, which neither the caller nor an agent that ends takes along. An
@@ -50,9 +55,9 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 		return nil, err
 	}
 	if plan == nil && r != nil && r.state == stateShrinking && r.leaving.of(request.Node) && r.leaving.Lead.Nodename != n.Name {
-		id, err := elsewhere(ctx, p, r, request)
+		answer, err := askLead(ctx, p, r.leaving, "", request.Force)
 		if err == nil {
-			return &Launched{id, n.Cluster}, nil
+			return &Launched{OperationID: answer.OperationID, Cluster: n.Cluster, record: r}, nil
 		}
 		if _, unreachable := errors.AsType[*rpc.UnreachableError](err); !unreachable && !request.Force {
 			return nil, fmt.Errorf("master %s, which removes the node: %w", r.leaving.Lead.Nodename, err)
@@ -66,7 +71,21 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 	if err != nil {
 		return nil, err
 	}
-	return &Launched{plan.OperationID, plan.ClusterName}, start(ctx, p, plan.OperationID)
+	_, err = start(ctx, p, plan.OperationID)
+	return &Launched{OperationID: plan.OperationID, Cluster: plan.ClusterName}, err
+}
+
+// Resume has an operation of this master executed whose process has died, and tells
+// whether it had to. One that is over is left alone.
+func Resume(ctx context.Context, p paths.Paths, operationID string) (started bool, err error) {
+	found, err := disk.New(p.Operations()).Read(ctx, operationID)
+	if errors.Is(err, operation.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil || !found.Active() || found.Plan.OperationType != operation.TypeShrink {
+		return false, err
+	}
+	return start(ctx, p, operationID)
 }
 
 // recorded reads the cluster's record, with removals, on a master; other nodes may not.
@@ -86,18 +105,19 @@ func recorded(ctx context.Context, p paths.Paths, n *node.Node) (*record, error)
 	return r, err
 }
 
-// elsewhere lets the master go on that has the plan.
-func elsewhere(ctx context.Context, p paths.Paths, r *record, request Request) (string, error) {
-	address, err := netip.ParseAddr(r.leaving.Lead.AdvertiseIP)
+// askLead lets the master go on that has the plan, with one operation or with
+// whichever removes the node.
+func askLead(ctx context.Context, p paths.Paths, leaving *departing, operationID string, force bool) (*rpc.Departing, error) {
+	address, err := netip.ParseAddr(leaving.Lead.AdvertiseIP)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	client, err := rpc.Dial(certificate.FilesOf(p), rpc.AddressOf(address))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer client.Close()
-	return client.Depart(ctx, rpc.Departure{Node: r.leaving.Node.Nodename, Force: request.Force})
+	return client.Depart(ctx, rpc.Departure{Node: leaving.Node.Nodename, Force: force, Operation: operationID})
 }
 
 // current is the plan of an operation of this master that goes on: nil if there is
@@ -172,90 +192,21 @@ func abandon(ctx context.Context, store *disk.Store, operationID string) error {
 // unitPrefix begins the names of units that execute operations.
 const unitPrefix = "gravity-operation-"
 
-// start executes an operation in a unit, unless one does already.
-func start(ctx context.Context, p paths.Paths, operationID string) error {
+// start executes an operation in a unit, unless one does already, and tells whether it
+// had to.
+func start(ctx context.Context, p paths.Paths, operationID string) (bool, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return err
+		return false, err
 	}
-	unit := unitPrefix + operationID
-	if exec.CommandContext(ctx, "systemctl", "is-active", "--quiet", unit).Run() == nil {
-		return nil
+	if active(ctx, operationID) {
+		return false, nil
 	}
-	output, err := exec.CommandContext(ctx, "systemd-run", "--quiet", "--collect", "--unit="+unit,
+	output, err := exec.CommandContext(ctx, "systemd-run", "--quiet", "--collect", "--unit="+unitPrefix+operationID,
 		"--description=Gravity operation "+operationID, "--setenv=HOME=/root",
 		program, "plan", "resume", "--state-dir="+p.Root, "--operation-id="+operationID).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("execute operation %s: %w: %s", operationID, err, strings.TrimSpace(string(output)))
+		return false, fmt.Errorf("execute operation %s: %w: %s", operationID, err, strings.TrimSpace(string(output)))
 	}
-	return nil
-}
-
-// Wait waits until an operation that was launched has ended or does not go on, and
-// fails if it has not completed.
-func Wait(ctx context.Context, p paths.Paths, operationID string) (operation.State, error) {
-	store := disk.New(p.Operations())
-	if _, err := store.Read(ctx, operationID); errors.Is(err, operation.ErrNotFound) {
-		return waitElsewhere(ctx, p, operationID)
-	}
-	// is-active waits for nothing; the store is what counts.
-	for {
-		found, err := store.Read(ctx, operationID)
-		if err != nil {
-			return "", err
-		}
-		if !found.Active() {
-			return found.State(), nil
-		}
-		if exec.CommandContext(ctx, "systemctl", "is-active", "--quiet", unitPrefix+operationID).Run() != nil {
-			if found, err = store.Read(ctx, operationID); err == nil && !found.Active() {
-				return found.State(), nil
-			}
-			return operation.InProgress, failure(found)
-		}
-		if err := pause(ctx); err != nil {
-			return "", err
-		}
-	}
-}
-
-// waitElsewhere waits for an operation of another master, by the cluster's record.
-func waitElsewhere(ctx context.Context, p paths.Paths, operationID string) (operation.State, error) {
-	client, err := kube.Open(p.KubernetesFile("admin.conf"))
-	if err != nil {
-		return "", err
-	}
-	for {
-		r, err := readRecord(ctx, client)
-		switch {
-		case err != nil:
-			return "", err
-		case r.operation != operationID:
-			return operation.Completed, nil
-		case r.leaving != nil && r.leaving.Failure != "":
-			return operation.InProgress, fmt.Errorf("on master %s: %s", r.leaving.Lead.Nodename, r.leaving.Failure)
-		}
-		if err := pause(ctx); err != nil {
-			return "", err
-		}
-	}
-}
-
-// failure is why an operation does not go on.
-func failure(found *operation.Operation) error {
-	for _, entry := range slices.Backward(found.Entries) {
-		if entry.NewState == operation.Failed && entry.Error != nil {
-			return &cli.Error{Err: fmt.Errorf("phase %s: %s", entry.PhaseID, entry.Error.Message), Hints: entry.Error.Hints}
-		}
-	}
-	return errors.New("the operation was interrupted")
-}
-
-func pause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(500 * time.Millisecond):
-		return nil
-	}
+	return true, nil
 }

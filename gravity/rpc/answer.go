@@ -36,14 +36,14 @@ func (s *Server) depart(ctx context.Context, request *Departure) (*Departing, er
 	if !caller.Master && caller.Node != request.Node {
 		return nil, status.Errorf(codes.PermissionDenied, "node %s may only remove itself", caller.Node)
 	}
-	id, err := s.host.Depart(ctx, *request)
+	answer, err := s.host.Depart(ctx, *request)
 	if err != nil {
 		return &Departing{
 			Failure:   &operation.Failure{Message: err.Error(), Hints: cli.Hints(err)},
 			NotMember: errors.Is(err, ErrNotMember),
 		}, nil
 	}
-	return &Departing{OperationID: id}, nil
+	return answer, nil
 }
 
 func (s *Server) wipe(ctx context.Context, _ *nothing) (*nothing, error) {

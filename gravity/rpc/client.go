@@ -113,19 +113,19 @@ const departTimeout = time.Minute
 
 // Depart asks a master to remove a node, and returns the operation, which goes
 // on there. The error is ErrNotMember if the node is none.
-func (c *Client) Depart(ctx context.Context, request Departure) (string, error) {
+func (c *Client) Depart(ctx context.Context, request Departure) (*Departing, error) {
 	answer := new(Departing)
 	if err := c.invoke(ctx, departTimeout, departMethod, &request, answer); err != nil {
-		return "", err
+		return nil, err
 	}
 	if answer.Failure == nil {
-		return answer.OperationID, nil
+		return answer, nil
 	}
 	cause := errors.New(answer.Failure.Message)
 	if answer.NotMember {
 		cause = notMember(answer.Failure.Message)
 	}
-	return "", &cli.Error{Err: cause, Hints: answer.Failure.Hints}
+	return nil, &cli.Error{Err: cause, Hints: answer.Failure.Hints}
 }
 
 // notMember has the words of the agent, and is ErrNotMember.

@@ -128,24 +128,6 @@ type Member struct {
 	Tags    map[string]string `json:"tags,omitempty"`
 }
 
-// Departure asks a master to remove a node.
-type Departure struct {
-	// Node is the node's name, its host name or address.
-	Node string `json:"node"`
-	// Force goes on where a drain or a hook fails.
-	Force bool `json:"force,omitempty"`
-}
-
-// Departing is the answer to a Departure.
-type Departing struct {
-	// OperationID is the operation that removes the node.
-	OperationID string `json:"operation_id,omitempty"`
-	// Failure is why the node cannot be removed, and NotMember that it is not one
-	// of the cluster.
-	Failure   *operation.Failure `json:"failure,omitempty"`
-	NotMember bool               `json:"not_member,omitempty"`
-}
-
 // part is a piece of a program; the first one has the digest.
 type part struct {
 	Digest string `json:"digest,omitempty"`

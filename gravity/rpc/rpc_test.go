@@ -48,7 +48,7 @@ func authority(t *testing.T, dir, name string, now time.Time) certificate.Files 
 type host struct {
 	executor operation.Executor
 	info     Info
-	depart   func(Departure) (string, error)
+	depart   func(Departure) (*Departing, error)
 
 	restarts atomic.Int32
 	mu       sync.Mutex
@@ -75,13 +75,13 @@ func (h *host) Executors(operationType string) (operation.Executors, error) {
 	}, nil
 }
 
-func (h *host) Local(server operation.Server) bool                    { return server.AdvertiseIP == loopback.String() }
-func (h *host) Info() Info                                            { return h.info }
-func (h *host) Depart(_ context.Context, d Departure) (string, error) { return h.depart(d) }
-func (h *host) Wipe(context.Context) error                            { return nil }
-func (h *host) Withdraw(context.Context) error                        { return nil }
-func (h *host) MembershipKey(epoch string) ([]byte, error)            { return []byte("key" + epoch), nil }
-func (h *host) Restart()                                              { h.restarts.Add(1) }
+func (h *host) Local(server operation.Server) bool                        { return server.AdvertiseIP == loopback.String() }
+func (h *host) Info() Info                                                { return h.info }
+func (h *host) Depart(_ context.Context, d Departure) (*Departing, error) { return h.depart(d) }
+func (h *host) Wipe(context.Context) error                                { return nil }
+func (h *host) Withdraw(context.Context) error                            { return nil }
+func (h *host) MembershipKey(epoch string) ([]byte, error)                { return []byte("key" + epoch), nil }
+func (h *host) Restart()                                                  { h.restarts.Add(1) }
 
 func (h *host) Deploy(_ context.Context, program Program) error {
 	content, err := io.ReadAll(program)
@@ -483,11 +483,11 @@ func TestDeploy(t *testing.T) {
 func TestDepart(t *testing.T) {
 	dir := t.TempDir()
 	files := authority(t, dir, "master-1", time.Now())
-	h := &host{depart: func(d Departure) (string, error) {
+	h := &host{depart: func(d Departure) (*Departing, error) {
 		if d.Node == "node-3" {
-			return "", cli.WithHint(fmt.Errorf("node-3 is %w", ErrNotMember), "look elsewhere")
+			return nil, cli.WithHint(fmt.Errorf("node-3 is %w", ErrNotMember), "look elsewhere")
 		}
-		return "shrink-1", nil
+		return &Departing{OperationID: "shrink-1", Started: d.Operation != ""}, nil
 	}}
 	w := serve(t, files, h, "127.0.0.1:0")
 	for _, test := range []struct{ caller, node, id, err string }{
@@ -506,8 +506,12 @@ func TestDepart(t *testing.T) {
 		if err := client.Wipe(t.Context()); (err == nil) != strings.HasPrefix(test.caller, "master") {
 			t.Errorf("%s wipes the node: %v", test.caller, err)
 		}
-		id, err := client.Depart(t.Context(), Departure{Node: test.node})
-		if id != test.id || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
+		id := ""
+		answer, err := client.Depart(t.Context(), Departure{Node: test.node, Operation: "shrink-1"})
+		if err == nil {
+			id = answer.OperationID
+		}
+		if id != test.id || err == nil && !answer.Started || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s removes %s: %q, %v", test.caller, test.node, id, err)
 		}
 		if test.node == "node-3" && (!errors.Is(err, ErrNotMember) || len(cli.Hints(err)) != 1) {

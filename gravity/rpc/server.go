@@ -36,7 +36,7 @@ type Host interface {
 	MembershipKey(epoch string) ([]byte, error)
 	// Depart removes a node from the cluster, on a master, and returns the
 	// operation; it does not wait for its end.
-	Depart(ctx context.Context, request Departure) (operationID string, err error)
+	Depart(ctx context.Context, request Departure) (*Departing, error)
 	// Wipe begins to remove gravity from this node and returns.
 	Wipe(ctx context.Context) error
 	// Deploy keeps a program as the one to run. It returns when its SHA-256 is
