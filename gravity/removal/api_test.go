@@ -17,7 +17,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 )
 
-const maps = "namespaces/gravity-system/configmaps/"
+const configMaps = "namespaces/gravity-system/configmaps/"
 
 // api is as much of a Kubernetes API as removals need: objects by their paths, with
 // versions that keep two writers apart.
@@ -58,14 +58,14 @@ func newAPI(t *testing.T) (*api, *kube.Client, paths.Paths) {
 func (a *api) data(name string, data map[string]any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.store(maps+name, "ConfigMap", map[string]any{"data": data})
+	a.store(configMaps+name, "ConfigMap", map[string]any{"data": data})
 }
 
 // value is one of a ConfigMap.
 func (a *api) value(name, key string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	data, _ := a.objects[maps+name]["data"].(map[string]any)
+	data, _ := a.objects[configMaps+name]["data"].(map[string]any)
 	value, _ := data[key].(string)
 	return value
 }

@@ -43,6 +43,8 @@ type situation struct {
 	state   string
 	members []member.Member
 	etcd    []etcd.Member
+	// records are what the cluster keeps of nodes, by their names.
+	records map[string]member.Record
 	// silent are nodes whose agents do not answer, with the reasons, by address.
 	silent map[string]error
 	// hooks tells which hooks the application has.
@@ -67,11 +69,10 @@ func NewPlan(ctx context.Context, p paths.Paths, request Request, gravityVersion
 		return nil, cli.WithHint(errors.New("this operation can only be executed on one of the master nodes"),
 			"run it on a master, or 'gravity leave' on the node that is removed")
 	}
-	found, err := look(ctx, p, n)
+	found, err := look(ctx, p, n, request)
 	if err != nil {
 		return nil, err
 	}
-	found.takeOver(request.Node)
 	lead, leaving, err := found.choose(n, request)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func NewPlan(ctx context.Context, p paths.Paths, request Request, gravityVersion
 }
 
 // look finds out how the cluster is.
-func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) {
+func look(ctx context.Context, p paths.Paths, n *node.Node, request Request) (*situation, error) {
 	client, err := kube.Open(p.KubernetesFile("admin.conf"))
 	if err != nil {
 		return nil, err
@@ -91,6 +92,9 @@ func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) 
 	c := &situation{name: n.Cluster, hooks: map[manifest.HookName]bool{}}
 	if c.members, err = member.List(ctx, client); err != nil {
 		return nil, cli.WithHint(err, "see 'gravity status'; the cluster has to work to remove a node from it")
+	}
+	if c.records, err = member.Records(ctx, client); err != nil {
+		return nil, err
 	}
 	if c.etcd, err = etcd.New(container.New(p)).Members(ctx, true); err != nil {
 		return nil, err
@@ -103,6 +107,7 @@ func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) 
 		return nil, err
 	}
 	c.state = c.record.state
+	c.takeOver(request.Node)
 	m, err := applicationOf(p, n, client, facts, nil).Manifest(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the application's manifest: %w", err)
@@ -111,8 +116,8 @@ func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) 
 		c.hooks[name] = true
 	}
 	asked := c.members
-	if c.record.leaving != nil { // Kubernetes may have forgotten it
-		asked = append(slices.Clone(asked), member.Member{Server: c.record.leaving.Node})
+	if forgotten := c.forgotten(request.Node); forgotten != nil && !c.present(forgotten.Server) {
+		asked = append(slices.Clone(asked), *forgotten)
 	}
 	c.silent = silent(ctx, p, asked)
 	return c, nil
@@ -147,7 +152,10 @@ func ask(ctx context.Context, p paths.Paths, m member.Member) error {
 		return err
 	}
 	defer client.Close()
-	_, err = client.Info(ctx)
+	info, err := client.Info(ctx)
+	if err == nil && info.Node != "" && info.Node != m.Nodename {
+		return fmt.Errorf("the machine at %s is node %s", m.AdvertiseIP, info.Node)
+	}
 	return err
 }
 
@@ -173,8 +181,8 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 			lead = m
 		}
 	}
-	if leaving == nil && c.earlier != "" {
-		leaving = &member.Member{Server: c.record.leaving.Node} // Kubernetes has forgotten it
+	if leaving == nil {
+		leaving = c.forgotten(request.Node)
 	}
 	if leaving == nil {
 		var names []string
@@ -183,8 +191,9 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 		}
 		return nil, nil, cli.WithHint(fmt.Errorf("node %q is %w", request.Node, rpc.ErrNotMember), "its nodes are: %s", strings.Join(names, ", "))
 	}
-	if lead == nil {
-		return nil, nil, fmt.Errorf("this node, %s, is %w", n.Name, rpc.ErrNotMember)
+	if lead == nil { // which says nothing of the node that leaves
+		return nil, nil, cli.WithHint(fmt.Errorf("Kubernetes does not know this master, %s", n.Name),
+			"register it again with 'gravity system register', or use another master")
 	}
 	if len(c.members) == 1 && lead.Nodename == leaving.Nodename {
 		return nil, nil, LastNode()
