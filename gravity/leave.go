@@ -69,11 +69,12 @@ func (d *departure) launched(command *cobra.Command, operationID, cluster string
 // leave is gravity leave (S21 to S23).
 type leave struct {
 	departure
-	// wipe is globals.removeAll.
-	wipe func(ctx context.Context, p paths.Paths, out io.Writer, log logger) error
+	// wipe is globals.removeAll, depart the function of that name.
+	wipe   func(ctx context.Context, p paths.Paths, out io.Writer, log logger) error
+	depart func(ctx context.Context, p paths.Paths, master netip.Addr, request rpc.Departure) (*rpc.Departing, error)
 }
 
-func newLeave(d departure) *leave { return &leave{departure: d, wipe: d.removeAll} }
+func newLeave(d departure) *leave { return &leave{departure: d, wipe: d.removeAll, depart: depart} }
 
 func newLeaveCommand(g *globals) *cobra.Command {
 	l := newLeave(departure{globals: g})
@@ -179,8 +180,8 @@ func (l *leave) leaveLast(command *cobra.Command, p paths.Paths, n *node.Node) e
 	case err != nil && !l.force:
 		return cli.WithHint(errNoCluster, "the API server does not answer: %v", err)
 	case err == nil && len(members) > 1:
-		return cli.WithHint(errors.New("cannot remove the last master server"),
-			"join another master before, or remove the other nodes before, and then use 'gravity leave --force' here")
+		return l.refused(cli.WithHint(errors.New("cannot remove the last master server"),
+			"join another master before, or remove the other nodes before, and then use 'gravity leave --force' here"))
 	case err == nil && !l.force:
 		return removal.LastNode()
 	}
@@ -197,45 +198,61 @@ func (l *leave) members(ctx context.Context, p paths.Paths) ([]member.Member, er
 	return member.List(ctx, client)
 }
 
-// leaveCluster asks the other masters, one after the other, to remove this node.
+// leaveCluster asks the other masters, one after the other, to remove this node. One that
+// could not find out whether it can is no answer: it may be the cluster's last one.
 func (l *leave) leaveCluster(command *cobra.Command, p paths.Paths, n *node.Node, masters []netip.Addr) error {
 	if err := l.ask(command, n.Name, n.Address.String()); err != nil {
 		return err
 	}
-	var silent error
+	ctx := command.Context()
+	var found []string
 	for _, master := range masters {
-		id, err := depart(command.Context(), p, master, rpc.Departure{Node: n.Name, Force: l.force})
-		switch _, unreachable := errors.AsType[*rpc.UnreachableError](err); {
+		answer, err := l.depart(ctx, p, master, rpc.Departure{Node: n.Name, Force: l.force})
+		switch {
 		case err == nil:
-			return l.launched(command, id, n.Cluster)
+			return l.launched(command, answer.OperationID, n.Cluster)
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case errors.Is(err, rpc.ErrNotMember) && l.force:
 			return l.remove(command, p)
 		case errors.Is(err, rpc.ErrNotMember):
 			return errNoPart
-		case !unreachable:
-			return err
+		case errors.Is(err, rpc.ErrRefused):
+			return l.refused(err)
 		}
-		silent = errors.Join(silent, err)
+		found = append(found, fmt.Sprintf("master %s: %v", master, err))
+		found = append(found, cli.Hints(err)...)
 	}
 	if !l.force {
-		return &cli.Error{Err: errNoCluster, Hints: []string{fmt.Sprintf("no other master answers: %v", silent)}}
+		return &cli.Error{Err: errNoCluster, Hints: found}
 	}
 	if err := l.remove(command, p); err != nil {
 		return err
 	}
-	fmt.Fprintf(l.told(command, l.format), "No other master answered. If the cluster still works, run 'gravity remove %s --force' on one.\n", n.Name)
+	out := l.told(command, l.format)
+	for _, line := range found {
+		fmt.Fprintln(out, line)
+	}
+	fmt.Fprintf(out, "No other master could remove the node. If the cluster still works, run 'gravity remove %s --force' on one.\n", n.Name)
 	return nil
 }
 
-func depart(ctx context.Context, p paths.Paths, master netip.Addr, request rpc.Departure) (string, error) {
+// refused adds the way out where the cluster does not let this node go.
+func (l *leave) refused(err error) error {
+	if !l.force || cli.ExitCode(err) == cli.ExitBusy {
+		return err
+	}
+	return cli.WithHint(err, "if the cluster is gone for good: %s", uninstallHint)
+}
+
+// uninstallHint is what always helps.
+const uninstallHint = "'gravity system uninstall --confirm' removes Gravity from this machine, and nothing from the cluster"
+
+func depart(ctx context.Context, p paths.Paths, master netip.Addr, request rpc.Departure) (*rpc.Departing, error) {
 	client, err := rpc.Dial(certificate.FilesOf(p), rpc.AddressOf(master))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer client.Close()
-	answer, err := client.Depart(ctx, request)
-	if err != nil {
-		return "", err
-	}
-	return answer.OperationID, nil
+	return client.Depart(ctx, request)
 }

@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // TestLeaveHolds keeps what is being executed from being removed, and lets nothing begin
@@ -53,5 +58,56 @@ func TestLeaveHolds(t *testing.T) {
 	}
 	if err := journal.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLeaveCluster asks masters until one answers, and removes what is on this machine by
+// force only if none does, or the cluster does not know the node.
+func TestLeaveCluster(t *testing.T) {
+	const removed = "shrink-1"
+	unsure, unreachable := errors.New("the API does not answer"), &rpc.UnreachableError{Err: errors.New("no route")}
+	refused, busy := rpc.Refuse(errors.New("no quorum")), rpc.Refuse(cli.Busy(errors.New("shrinking")))
+	for _, test := range []struct {
+		name    string
+		answers []error // nil is that the node is being removed
+		force   bool
+		asked   int
+		wiped   bool
+		want    string // what is printed, or the error with its hints
+		code    int
+	}{
+		{"the first", []error{nil, nil}, false, 1, false, removed, cli.ExitOK},
+		{"the second, as the first is silent", []error{unreachable, nil}, true, 2, false, removed, cli.ExitOK},
+		{"the second, as the first cannot find out", []error{unsure, nil}, true, 2, false, removed, cli.ExitOK},
+		{"nobody", []error{unsure, unreachable}, false, 2, false, "master 192.0.2.1: the API does not answer", cli.ExitFailed},
+		{"nobody, by force", []error{unsure, unreachable}, true, 2, true, "", cli.ExitOK},
+		{"refused", []error{unreachable, refused, nil}, false, 2, false, "no quorum", cli.ExitFailed},
+		{"refused, by force", []error{refused, nil}, true, 1, false, "gravity system uninstall --confirm", cli.ExitFailed},
+		{"busy, by force", []error{unsure, busy}, true, 2, false, "shrinking", cli.ExitBusy},
+		{"no member", []error{unsure, rpc.ErrNotMember}, false, 2, false, "not a part of the running cluster", cli.ExitFailed},
+		{"no member, by force", []error{rpc.ErrNotMember, nil}, true, 1, true, "", cli.ExitOK},
+	} {
+		asked, wiped := 0, false
+		l := &leave{departure: departure{globals: &globals{stateDir: t.TempDir(), quiet: true}, force: test.force, confirmed: true}}
+		l.wipe = func(context.Context, paths.Paths, io.Writer, logger) error { wiped = true; return nil }
+		var masters []netip.Addr
+		for i := range test.answers {
+			masters = append(masters, netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}))
+		}
+		l.depart = func(context.Context, paths.Paths, netip.Addr, rpc.Departure) (*rpc.Departing, error) {
+			asked++
+			return &rpc.Departing{OperationID: removed}, test.answers[asked-1]
+		}
+		command, out := &cobra.Command{}, &strings.Builder{}
+		command.SetContext(t.Context())
+		command.SetOut(out)
+		err := l.leaveCluster(command, paths.Paths{Root: l.stateDir}, &node.Node{Name: "node-3", Cluster: "c"}, masters)
+		said := strings.Join(append(cli.Hints(err), out.String()), "\n")
+		if err != nil {
+			said += err.Error()
+		}
+		if asked != test.asked || wiped != test.wiped || cli.ExitCode(err) != test.code || !strings.Contains(said, test.want) {
+			t.Errorf("%s: asked %d, removed %t, exit code %d, said %q", test.name, asked, wiped, cli.ExitCode(err), said)
+		}
 	}
 }

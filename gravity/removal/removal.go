@@ -173,7 +173,7 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 		m := &c.members[i]
 		if m.Called(request.Node) {
 			if leaving != nil {
-				return nil, nil, fmt.Errorf("both %s and %s are called %s; use an address", leaving.Nodename, m.Nodename, request.Node)
+				return nil, nil, rpc.Refuse(fmt.Errorf("both %s and %s are called %s; use an address", leaving.Nodename, m.Nodename, request.Node))
 			}
 			leaving = m
 		}
@@ -196,10 +196,10 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 			"register it again with 'gravity system register', or use another master")
 	}
 	if len(c.members) == 1 && lead.Nodename == leaving.Nodename {
-		return nil, nil, LastNode()
+		return nil, nil, rpc.Refuse(LastNode())
 	}
 	if lead == leaving {
-		return nil, nil, c.checkMaster(*leaving, errors.New("a node cannot remove itself"))
+		return nil, nil, rpc.Refuse(c.checkMaster(*leaving, errors.New("a node cannot remove itself")))
 	}
 	return lead, leaving, nil
 }
@@ -210,14 +210,14 @@ func LastNode() error {
 		"'gravity leave --force' on it removes the cluster with the application and all data")
 }
 
-// check says why a node cannot be removed.
+// check says why a node cannot be removed: rpc.ErrRefused if another master would, too.
 func (c *situation) check(leaving member.Member, request Request) error {
 	if !slices.Contains(states, c.state) && c.earlier == "" {
 		return busy(c.state, c.record, leaving.Nodename)
 	}
 	if leaving.IsMaster() {
 		if err := c.checkMaster(leaving, nil); err != nil {
-			return err
+			return rpc.Refuse(err)
 		}
 	}
 	if request.Force || c.earlier != "" {

@@ -180,7 +180,7 @@ func begun(ctx context.Context, store *disk.Store, request Request) (*operation.
 func abandon(ctx context.Context, store *disk.Store, operationID string) error {
 	engine, err := operation.Open(ctx, operation.Config{Store: store}, operationID)
 	if errors.Is(err, operation.ErrLocked) {
-		return cli.WithHint(err, "stop it with 'systemctl stop %s', and repeat", unitPrefix+operationID)
+		return cli.WithHint(rpc.Refuse(err), "stop it with 'systemctl stop %s', and repeat", unitPrefix+operationID)
 	}
 	if err != nil {
 		return err

@@ -2,15 +2,11 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
-	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 func (s *Server) info(context.Context, *nothing) (*Info, error) {
@@ -31,17 +27,14 @@ func (s *Server) depart(ctx context.Context, request *Departure) (*Departing, er
 		return nil, err
 	}
 	if caller.Removed {
-		return &Departing{NotMember: true, Failure: &operation.Failure{Message: fmt.Sprintf("node %s is %v", caller.Node, ErrNotMember)}}, nil
+		return refuse(fmt.Errorf("node %s is %w", caller.Node, ErrNotMember)), nil
 	}
 	if !caller.Master && caller.Node != request.Node {
 		return nil, status.Errorf(codes.PermissionDenied, "node %s may only remove itself", caller.Node)
 	}
 	answer, err := s.host.Depart(ctx, *request)
 	if err != nil {
-		return &Departing{
-			Failure:   &operation.Failure{Message: err.Error(), Hints: cli.Hints(err)},
-			NotMember: errors.Is(err, ErrNotMember),
-		}, nil
+		return refuse(err), nil
 	}
 	return answer, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // Departure asks a master to remove a node.
@@ -24,10 +25,49 @@ type Departing struct {
 	// Started tells that the process of Departure.Operation had died.
 	Started bool `json:"started,omitempty"`
 	// Failure is why the node cannot be removed, and NotMember that it is not one
-	// of the cluster.
+	// of the cluster. Unsure tells that the master could not find out: another one may.
 	Failure   *operation.Failure `json:"failure,omitempty"`
 	NotMember bool               `json:"not_member,omitempty"`
+	Unsure    bool               `json:"unsure,omitempty"`
+	// Code is the exit code that the failure asks for; zero for none.
+	Code int `json:"code,omitempty"`
 }
+
+// refuse is the answer that an error is.
+func refuse(err error) *Departing {
+	answer := &Departing{
+		Failure:   &operation.Failure{Message: err.Error(), Hints: cli.Hints(err)},
+		NotMember: errors.Is(err, ErrNotMember),
+	}
+	answer.Unsure = !answer.NotMember && !errors.Is(err, ErrRefused)
+	if code := cli.ExitCode(err); code != cli.ExitFailed {
+		answer.Code = code
+	}
+	return answer
+}
+
+// err is the error of an answer, as it was where it comes from; nil if the node is
+// being removed.
+func (d *Departing) err() error {
+	if d.Failure == nil {
+		return nil
+	}
+	cause := errors.New(d.Failure.Message)
+	switch {
+	case d.NotMember:
+		cause = notMember(d.Failure.Message)
+	case !d.Unsure:
+		cause = Refuse(cause)
+	}
+	return &cli.Error{Err: cause, Hints: d.Failure.Hints, Code: d.Code}
+}
+
+// notMember has the words of the agent, and is ErrNotMember.
+type notMember string
+
+func (e notMember) Error() string { return string(e) }
+
+func (notMember) Is(target error) bool { return target == ErrNotMember }
 
 // ErrNotMember is about a node that is not one of the cluster.
 var ErrNotMember = errors.New("not a member of the cluster")
