@@ -116,7 +116,10 @@ func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (*rpc.Dep
 	return &rpc.Departing{OperationID: launched.OperationID}, nil
 }
 
-func (h *agentHost) Wipe(ctx context.Context) error { return install.BeginRemoval(ctx, h.paths) }
+func (h *agentHost) Wipe(ctx context.Context) (string, error) {
+	failure := install.RemovalFailure(ctx) // what begins anew has not failed yet
+	return failure, install.BeginRemoval(ctx, h.paths)
+}
 
 // maxProgram is how large a program may be, in bytes.
 const maxProgram = 1 << 30

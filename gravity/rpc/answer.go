@@ -39,11 +39,12 @@ func (s *Server) depart(ctx context.Context, request *Departure) (*Departing, er
 	return answer, nil
 }
 
-func (s *Server) wipe(ctx context.Context, _ *nothing) (*nothing, error) {
-	if err := s.host.Wipe(ctx); err != nil {
+func (s *Server) wipe(ctx context.Context, _ *nothing) (*wiping, error) {
+	failure, err := s.host.Wipe(ctx)
+	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	return &nothing{}, nil
+	return &wiping{failure}, nil
 }
 
 // shutdown goes back to the installed program. A deployed program that does not

@@ -132,9 +132,11 @@ func (c *Client) MembershipKey(ctx context.Context, epoch string) ([]byte, error
 }
 
 // Wipe asks the agent to remove gravity from its node. It returns when that has
-// begun.
-func (c *Client) Wipe(ctx context.Context) error {
-	return c.invoke(ctx, departTimeout, wipeMethod, &nothing{}, &nothing{})
+// begun, with why it failed when it was tried last; empty if it has not.
+func (c *Client) Wipe(ctx context.Context) (failure string, err error) {
+	answer := new(wiping)
+	err = c.invoke(ctx, departTimeout, wipeMethod, &nothing{}, answer)
+	return answer.Failure, err
 }
 
 // Shutdown lets the agent run as the installed program again.

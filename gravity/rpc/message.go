@@ -128,6 +128,12 @@ type Member struct {
 	Tags    map[string]string `json:"tags,omitempty"`
 }
 
+// wiping is the answer of an agent that removes gravity from its node.
+type wiping struct {
+	// Failure is why that failed when it was tried last; empty if it has not.
+	Failure string `json:"failure,omitempty"`
+}
+
 // part is a piece of a program; the first one has the digest.
 type part struct {
 	Digest string `json:"digest,omitempty"`

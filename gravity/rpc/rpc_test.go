@@ -78,7 +78,7 @@ func (h *host) Executors(operationType string) (operation.Executors, error) {
 func (h *host) Local(server operation.Server) bool                        { return server.AdvertiseIP == loopback.String() }
 func (h *host) Info() Info                                                { return h.info }
 func (h *host) Depart(_ context.Context, d Departure) (*Departing, error) { return h.depart(d) }
-func (h *host) Wipe(context.Context) error                                { return nil }
+func (h *host) Wipe(context.Context) (string, error)                      { return "busy", nil }
 func (h *host) Withdraw(context.Context) error                            { return nil }
 func (h *host) MembershipKey(epoch string) ([]byte, error)                { return []byte("key" + epoch), nil }
 func (h *host) Restart()                                                  { h.restarts.Add(1) }
