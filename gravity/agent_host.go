@@ -113,7 +113,7 @@ func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (*rpc.Dep
 	if err != nil {
 		return nil, err
 	}
-	return &rpc.Departing{OperationID: launched.OperationID}, nil
+	return &rpc.Departing{OperationID: launched.OperationID, Kept: launched.Kept}, nil
 }
 
 func (h *agentHost) Wipe(ctx context.Context) (string, error) {

@@ -66,6 +66,12 @@ func (d *departure) launched(command *cobra.Command, operationID, cluster string
 	return err
 }
 
+// kept warns that the node's machine keeps what it has. The hint says where, and when,
+// that is removed.
+func (d *departure) kept(command *cobra.Command, host, hint string) {
+	d.warn(command, d.format, fmt.Sprintf("node %s does not answer, and keeps its software and data: run 'gravity leave --force' %s", host, hint))
+}
+
 // leave is gravity leave (S21 to S23).
 type leave struct {
 	departure
@@ -209,6 +215,9 @@ func (l *leave) leaveCluster(command *cobra.Command, p paths.Paths, n *node.Node
 	for _, master := range masters {
 		answer, err := l.depart(ctx, p, master, rpc.Departure{Node: n.Name, Force: l.force})
 		switch {
+		case err == nil && answer.Kept:
+			l.kept(command, n.Name, "here when it is no member any more")
+			return l.launched(command, answer.OperationID, n.Cluster)
 		case err == nil:
 			return l.launched(command, answer.OperationID, n.Cluster)
 		case ctx.Err() != nil:

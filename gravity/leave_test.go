@@ -75,17 +75,19 @@ func TestLeaveCluster(t *testing.T) {
 		wiped   bool
 		want    string // what is printed, or the error with its hints
 		code    int
+		kept    bool
 	}{
-		{"the first", []error{nil, nil}, false, 1, false, removed, cli.ExitOK},
-		{"the second, as the first is silent", []error{unreachable, nil}, true, 2, false, removed, cli.ExitOK},
-		{"the second, as the first cannot find out", []error{unsure, nil}, true, 2, false, removed, cli.ExitOK},
-		{"nobody", []error{unsure, unreachable}, false, 2, false, "master 192.0.2.1: the API does not answer", cli.ExitFailed},
-		{"nobody, by force", []error{unsure, unreachable}, true, 2, true, "", cli.ExitOK},
-		{"refused", []error{unreachable, refused, nil}, false, 2, false, "no quorum", cli.ExitFailed},
-		{"refused, by force", []error{refused, nil}, true, 1, false, "gravity system uninstall --confirm", cli.ExitFailed},
-		{"busy, by force", []error{unsure, busy}, true, 2, false, "shrinking", cli.ExitBusy},
-		{"no member", []error{unsure, rpc.ErrNotMember}, false, 2, false, "not a part of the running cluster", cli.ExitFailed},
-		{"no member, by force", []error{rpc.ErrNotMember, nil}, true, 1, true, "", cli.ExitOK},
+		{"the first", []error{nil, nil}, false, 1, false, removed, cli.ExitOK, false},
+		{"one that cannot reach this node", []error{nil}, true, 1, false, "node-3 does not answer, and keeps its software and data", cli.ExitOK, true},
+		{"the second, as the first is silent", []error{unreachable, nil}, true, 2, false, removed, cli.ExitOK, false},
+		{"the second, as the first cannot find out", []error{unsure, nil}, true, 2, false, removed, cli.ExitOK, false},
+		{"nobody", []error{unsure, unreachable}, false, 2, false, "master 192.0.2.1: the API does not answer", cli.ExitFailed, false},
+		{"nobody, by force", []error{unsure, unreachable}, true, 2, true, "", cli.ExitOK, false},
+		{"refused", []error{unreachable, refused, nil}, false, 2, false, "no quorum", cli.ExitFailed, false},
+		{"refused, by force", []error{refused, nil}, true, 1, false, "gravity system uninstall --confirm", cli.ExitFailed, false},
+		{"busy, by force", []error{unsure, busy}, true, 2, false, "shrinking", cli.ExitBusy, false},
+		{"no member", []error{unsure, rpc.ErrNotMember}, false, 2, false, "not a part of the running cluster", cli.ExitFailed, false},
+		{"no member, by force", []error{rpc.ErrNotMember, nil}, true, 1, true, "", cli.ExitOK, false},
 	} {
 		asked, wiped := 0, false
 		l := &leave{departure: departure{globals: &globals{stateDir: t.TempDir(), quiet: true}, force: test.force, confirmed: true}}
@@ -96,11 +98,12 @@ func TestLeaveCluster(t *testing.T) {
 		}
 		l.depart = func(context.Context, paths.Paths, netip.Addr, rpc.Departure) (*rpc.Departing, error) {
 			asked++
-			return &rpc.Departing{OperationID: removed}, test.answers[asked-1]
+			return &rpc.Departing{OperationID: removed, Kept: test.kept}, test.answers[asked-1]
 		}
 		command, out := &cobra.Command{}, &strings.Builder{}
 		command.SetContext(t.Context())
 		command.SetOut(out)
+		command.SetErr(out)
 		err := l.leaveCluster(command, paths.Paths{Root: l.stateDir}, &node.Node{Name: "node-3", Cluster: "c"}, masters)
 		said := strings.Join(append(cli.Hints(err), out.String()), "\n")
 		if err != nil {

@@ -58,6 +58,9 @@ func (r *remove) run(command *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
+	if launched.Kept {
+		r.kept(command, name, "on it, if it still exists")
+	}
 	if err := r.launched(command, launched.OperationID, launched.Cluster); err != nil || !r.wait {
 		return err
 	}

@@ -120,6 +120,9 @@ func look(ctx context.Context, p paths.Paths, n *node.Node, request Request) (*s
 		asked = append(slices.Clone(asked), *forgotten)
 	}
 	c.silent = silent(ctx, p, asked)
+	if request.Force {
+		c.listen(ctx, request.Node, func(ctx context.Context, m member.Member) error { return ask(ctx, p, m) })
+	}
 	return c, nil
 }
 
@@ -140,6 +143,28 @@ func silent(ctx context.Context, p paths.Paths, members []member.Member) map[str
 		}
 	}
 	return found
+}
+
+// listenTime is how long the agent of a node is asked again that is to be removed by
+// force, though its kubelet reports: it may be starting anew.
+const listenTime = 20 * time.Second
+
+// listen asks the agent of a node again: one that does not answer costs the machine the
+// removal of its software.
+func (c *situation) listen(ctx context.Context, name string, ask func(context.Context, member.Member) error) {
+	i := slices.IndexFunc(c.members, func(m member.Member) bool { return m.Called(name) })
+	if i < 0 || !c.members[i].Ready {
+		return
+	}
+	address := c.members[i].AdvertiseIP
+	for began := time.Now(); c.silent[address] != nil && time.Since(began) < listenTime; {
+		if pause(ctx) != nil {
+			return
+		}
+		if ask(ctx, c.members[i]) == nil {
+			delete(c.silent, address)
+		}
+	}
 }
 
 func ask(ctx context.Context, p paths.Paths, m member.Member) error {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ import (
 // Launched is an operation that removes a node.
 type Launched struct {
 	OperationID, Cluster string
+	// Kept tells that nothing is removed from the node's machine, whose agent did not
+	// answer.
+	Kept bool
 	// record is what the cluster said when the operation of another master went on;
 	// nil if this one has it.
 	record *record
@@ -57,7 +61,7 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 	if plan == nil && r != nil && r.state == stateShrinking && r.leaving.of(request.Node) && r.leaving.Lead.Nodename != n.Name {
 		answer, err := askLead(ctx, p, r.leaving, "", request.Force)
 		if err == nil {
-			return &Launched{OperationID: answer.OperationID, Cluster: n.Cluster, record: r}, nil
+			return &Launched{OperationID: answer.OperationID, Cluster: n.Cluster, Kept: answer.Kept, record: r}, nil
 		}
 		if _, unreachable := errors.AsType[*rpc.UnreachableError](err); !unreachable && !request.Force {
 			return nil, fmt.Errorf("master %s, which removes the node: %w", r.leaving.Lead.Nodename, err)
@@ -72,7 +76,12 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 		return nil, err
 	}
 	_, err = start(ctx, p, plan.OperationID)
-	return &Launched{OperationID: plan.OperationID, Cluster: plan.ClusterName}, err
+	return &Launched{OperationID: plan.OperationID, Cluster: plan.ClusterName, Kept: keeps(plan)}, err
+}
+
+// keeps tells whether a plan leaves the node's software and data where they are.
+func keeps(plan *operation.Plan) bool {
+	return !slices.ContainsFunc(plan.Phases, func(phase operation.Phase) bool { return phase.Executor == uninstallExecutor })
 }
 
 // Resume has an operation of this master executed whose process has died, and tells

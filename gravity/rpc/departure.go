@@ -24,6 +24,9 @@ type Departing struct {
 	OperationID string `json:"operation_id,omitempty"`
 	// Started tells that the process of Departure.Operation had died.
 	Started bool `json:"started,omitempty"`
+	// Kept tells that nothing is removed from the node's machine, whose agent did not
+	// answer.
+	Kept bool `json:"kept,omitempty"`
 	// Failure is why the node cannot be removed, and NotMember that it is not one
 	// of the cluster. Unsure tells that the master could not find out: another one may.
 	Failure   *operation.Failure `json:"failure,omitempty"`
