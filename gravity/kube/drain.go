@@ -137,6 +137,21 @@ func (c *Client) evict(ctx context.Context, pod *unstructured.Unstructured) erro
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil // it has gone, or another has its name
 	}
+	return withCauses(err)
+}
+
+// withCauses adds the causes of a refusal to its message: which disruption budget it is,
+// and what that has and needs.
+func withCauses(err error) error {
+	refused, ok := errors.AsType[*apierrors.StatusError](err)
+	if !ok || refused.Status().Details == nil {
+		return err
+	}
+	for _, cause := range refused.Status().Details.Causes {
+		if cause.Message != "" {
+			err = fmt.Errorf("%w %s", err, cause.Message)
+		}
+	}
 	return err
 }
 

@@ -95,7 +95,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && name == "eviction":
 		pod := strings.Split(r.URL.Path, "/")[6]
 		if s.blocked[pod] {
-			status(http.StatusTooManyRequests, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.")
+			answer(http.StatusTooManyRequests, map[string]any{
+				"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "TooManyRequests", "code": http.StatusTooManyRequests,
+				"message": "Cannot evict pod as it would violate the pod's disruption budget.",
+				"details": map[string]any{"causes": []any{map[string]any{
+					"reason": "DisruptionBudget", "message": "The disruption budget web needs 2 healthy pods and has 2 currently",
+				}}},
+			})
 			return
 		}
 		s.evicted = append(s.evicted, pod)
@@ -153,7 +159,8 @@ func TestDrainBlocked(t *testing.T) {
 	s.blocked["web-2"] = true
 	var told []string
 	err := client.Drain(t.Context(), "node-1", kube.DrainOptions{Timeout: time.Second, Told: func(text string) { told = append(told, text) }})
-	if err == nil || !strings.Contains(err.Error(), "team/web-2 (Cannot evict pod") || len(s.deleted) != 0 {
+	const reason = "team/web-2 (Cannot evict pod as it would violate the pod's disruption budget. The disruption budget web needs 2 healthy pods and has 2 currently)"
+	if err == nil || !strings.Contains(err.Error(), reason) || len(s.deleted) != 0 {
 		t.Errorf("the drain ends with %v, deleted %s", err, s.deleted)
 	}
 	if len(told) == 0 || !strings.Contains(told[0], "web-2") {
