@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/bootstrap"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/cluster"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/member"
@@ -54,21 +55,47 @@ func (e *environment) claim(ctx context.Context) (undo func(context.Context) err
 		return nil, err
 	}
 	var before record
+	var fresh bool
 	err = changeRecord(ctx, client, func(r *record) error {
 		before = *r
 		mine := r.operation == e.operationID
 		takes := r.state == stateShrinking && s.Earlier != "" && r.operation == s.Earlier
+		fresh = !mine && !takes
 		if !mine && s.outdated(e.plan, removals[s.Node.Nodename]) {
 			return rpc.Refuse(e.lost(r))
 		}
-		if !mine && !takes && !slices.Contains(states, r.state) {
+		if fresh && !slices.Contains(states, r.state) {
 			return busy(r.state, r, s.Node.Nodename)
 		}
 		r.state, r.operation = stateShrinking, e.operationID
 		r.leaving = &departing{Node: s.Node, Lead: s.Lead, Began: e.plan.CreatedAt}
+		if fresh {
+			return checkJoins(ctx, client, s.Node.Nodename)
+		}
 		return nil
 	})
-	return func(ctx context.Context) error { return e.restore(ctx, client, before) }, err
+	undo = func(ctx context.Context) error { return e.restore(ctx, client, before) }
+	if err != nil || !fresh {
+		return undo, err
+	}
+	// A master that asks from now on is refused, one that asked before is seen now.
+	if err := checkJoins(ctx, client, s.Node.Nodename); err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+		defer cancel()
+		return nil, errors.Join(err, undo(ctx))
+	}
+	return undo, nil
+}
+
+// checkJoins fails while another node is becoming a master: it starts its member of etcd
+// with the members that it was told of, which none may leave meanwhile.
+func checkJoins(ctx context.Context, client *kube.Client, leaving string) error {
+	name, err := bootstrap.JoiningMaster(ctx, client, leaving)
+	if err != nil || name == "" {
+		return err
+	}
+	return rpc.Refuse(cli.WithHint(cli.Busy(fmt.Errorf("cannot remove a node: master %s is joining", name)),
+		"try again when it has joined, or give its join up with 'gravity leave --force' on it; its place is free ten minutes after it was heard from last"))
 }
 
 // restore lets the record say again what it did before it was claimed.

@@ -89,6 +89,44 @@ func TestClaim(t *testing.T) {
 	}
 }
 
+// TestClaimWhileMasterJoins refuses a removal while another node becomes a master, also one
+// that comes in between; what was begun before goes on.
+func TestClaimWhileMasterJoins(t *testing.T) {
+	joins := func(name string) map[string]any {
+		return map[string]any{"join-1": `{"name":"` + name + `","master":true,"heard":"` + time.Now().Format(time.RFC3339) + `"}`}
+	}
+	for _, test := range []struct {
+		name         string
+		record       map[string]any
+		before, late string // who joins
+		refused      bool
+	}{
+		{"before", map[string]any{"state": "degraded"}, "node-4", "", true},
+		{"in between", map[string]any{"state": "degraded"}, "", "node-4", true},
+		{"the node that leaves", map[string]any{"state": "degraded"}, "node-3", "", false},
+		{"begun before", claimed("shrink-1", "node-3"), "node-4", "", false},
+	} {
+		a, _, p := newAPI(t)
+		a.data("cluster", test.record)
+		if test.before != "" {
+			a.data("joins", joins(test.before))
+		}
+		a.before = func(request string) {
+			if strings.HasPrefix(request, "PUT") && test.late != "" {
+				a.before = nil
+				a.data("joins", joins(test.late))
+			}
+		}
+		err := keep(t.Context(), p, disk.New(p.Operations()), newPlan(t, "shrink-1", "MMW", "", true))
+		if refused := cli.ExitCode(err) == cli.ExitBusy && errors.Is(err, rpc.ErrRefused); refused != test.refused || !refused && err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if state := a.value("cluster", "state"); (state == "degraded") != test.refused {
+			t.Errorf("%s: the cluster is %s", test.name, state)
+		}
+	}
+}
+
 // TestClaimUndone puts the record back when the plan cannot be stored.
 func TestClaimUndone(t *testing.T) {
 	a, _, p := newAPI(t)
