@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,9 @@ func newRemoveCommand(g *globals) *cobra.Command {
 	return command
 }
 
+// slowTime is how long a removal may take to begin until a person hears of it.
+const slowTime = 5 * time.Second
+
 func (r *remove) run(command *cobra.Command, name string) error {
 	if os.Geteuid() != 0 {
 		return cli.WithHint(errors.New("gravity remove needs root"), "run it with sudo")
@@ -54,7 +58,11 @@ func (r *remove) run(command *cobra.Command, name string) error {
 	if err := r.ask(command, name, ""); err != nil {
 		return err
 	}
+	waiting := time.AfterFunc(slowTime, func() {
+		fmt.Fprintln(r.told(command, r.format), "Still asking the cluster, and whether its nodes answer.")
+	})
 	launched, err := removal.Launch(command.Context(), p, removal.Request{Node: name, Force: r.force}, version.Get().Version)
+	waiting.Stop()
 	if err != nil {
 		return err
 	}

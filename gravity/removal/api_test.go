@@ -38,20 +38,26 @@ func newAPI(t *testing.T) (*api, *kube.Client, paths.Paths) {
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
 	p := paths.Paths{Root: t.TempDir()}
+	leadTo(t, p, server.URL)
+	client, err := kube.Open(p.KubernetesFile("admin.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, client, p
+}
+
+// leadTo lets a node's state folder lead to an API server.
+func leadTo(t *testing.T, p paths.Paths, url string) {
+	t.Helper()
 	file := p.KubernetesFile("admin.conf")
 	config := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":%q}}],`+
-		`"contexts":[{"name":"c","context":{"cluster":"c"}}],"current-context":"c"}`, server.URL)
+		`"contexts":[{"name":"c","context":{"cluster":"c"}}],"current-context":"c"}`, url)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	client, err := kube.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a, client, p
 }
 
 // data stores a ConfigMap of Gravity's, as another writer would.

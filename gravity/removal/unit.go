@@ -50,7 +50,7 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 	if err != nil {
 		return nil, err
 	}
-	r, err := recorded(ctx, p, n)
+	r, err := recorded(ctx, p, n, recordTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +97,12 @@ func Resume(ctx context.Context, p paths.Paths, operationID string) (started boo
 	return start(ctx, p, operationID)
 }
 
+// recordTimeout is how long the API may take to say what the cluster is doing: whoever
+// asked this master's agent asks the next one then.
+const recordTimeout = 30 * time.Second
+
 // recorded reads the cluster's record, with removals, on a master; other nodes may not.
-func recorded(ctx context.Context, p paths.Paths, n *node.Node) (*record, error) {
+func recorded(ctx context.Context, p paths.Paths, n *node.Node, within time.Duration) (*record, error) {
 	if !n.Master {
 		return nil, nil
 	}
@@ -106,11 +110,19 @@ func recorded(ctx context.Context, p paths.Paths, n *node.Node) (*record, error)
 	if err != nil {
 		return nil, err
 	}
-	r, err := readRecord(ctx, client)
-	if err != nil {
-		return nil, err
+	limited, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %s", within))
+	defer cancel()
+	r, err := readRecord(limited, client)
+	if err == nil {
+		r.removals, err = member.Removals(limited, client)
 	}
-	r.removals, err = member.Removals(ctx, client)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil && (limited.Err() != nil || kube.Transient(err)):
+		return nil, cli.WithHint(err, "the Kubernetes API does not answer; etcd may have lost its quorum: "+
+			"see 'gravity status', and start masters that are down until most of them run")
+	}
 	return r, err
 }
 
