@@ -55,15 +55,20 @@ func (d *departure) launched(command *cobra.Command, operationID, cluster string
 	out := command.OutOrStdout()
 	switch {
 	case d.format == cli.FormatJSON:
-		return cli.PrintJSON(out, report.Operation{
-			ID: operationID, Type: operation.TypeShrink, Cluster: cluster, State: string(operation.InProgress),
-		})
+		return d.print(command, operationID, cluster, operation.InProgress)
 	case d.quiet:
 		_, err := fmt.Fprintln(out, operationID)
 		return err
 	}
 	_, err := fmt.Fprintf(out, "launched operation %q, use 'gravity status' to poll its progress\n", operationID)
 	return err
+}
+
+// print prints how an operation is, as an object.
+func (d *departure) print(command *cobra.Command, operationID, cluster string, state operation.State) error {
+	return cli.PrintJSON(command.OutOrStdout(), report.Operation{
+		ID: operationID, Type: operation.TypeShrink, Cluster: cluster, State: string(state),
+	})
 }
 
 // kept warns that the node's machine keeps what it has. The hint says where, and when,
@@ -169,8 +174,15 @@ func (l *leave) remove(command *cobra.Command, p paths.Paths) error {
 		return err
 	}
 	defer release()
+	cluster := ""
+	if n, err := node.Read(p); err == nil {
+		cluster = n.Cluster
+	}
 	if err := l.wipe(command.Context(), p, l.told(command, l.format), l.log(command, l.format)); err != nil {
 		return cli.WithHint(fmt.Errorf("remove Gravity from this machine: %w", err), "repeat it; it goes on where it stopped")
+	}
+	if l.format == cli.FormatJSON {
+		return l.print(command, "", cluster, operation.Completed)
 	}
 	return nil
 }

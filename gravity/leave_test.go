@@ -34,7 +34,7 @@ func TestLeaveHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	wiped := 0
-	l := &leave{departure: departure{globals: g, force: true, confirmed: true}}
+	l := &leave{departure: departure{globals: g, force: true, confirmed: true, format: cli.FormatJSON}}
 	l.wipe = func(ctx context.Context, _ paths.Paths, _ io.Writer, _ logger) error {
 		wiped++
 		if _, err := g.operations().Open(ctx, "one"); !errors.Is(err, operation.ErrLocked) {
@@ -42,8 +42,9 @@ func TestLeaveHolds(t *testing.T) {
 		}
 		return nil
 	}
-	command := &cobra.Command{}
+	command, out := &cobra.Command{}, &strings.Builder{}
 	command.SetContext(t.Context())
+	command.SetOut(out)
 	if err := l.leaveNothing(command, p); !errors.Is(err, operation.ErrLocked) || wiped > 0 {
 		t.Errorf("while the operation is executed: %v, removed %d times", err, wiped)
 	}
@@ -52,6 +53,10 @@ func TestLeaveHolds(t *testing.T) {
 	}
 	if err := l.leaveNothing(command, p); err != nil || wiped != 1 {
 		t.Errorf("when it has stopped: %v, removed %d times", err, wiped)
+	}
+	const object = `{"id":"","type":"operation_shrink","cluster":"","state":"completed"}`
+	if got := strings.Join(strings.Fields(out.String()), ""); got != object {
+		t.Errorf("it prints %s", got)
 	}
 	if journal, err = g.operations().Open(t.Context(), "one"); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -69,18 +71,28 @@ func (r *remove) run(command *cobra.Command, name string) error {
 	if launched.Kept {
 		r.kept(command, name, "on it, if it still exists")
 	}
-	if err := r.launched(command, launched.OperationID, launched.Cluster); err != nil || !r.wait {
-		return err
+	return r.follow(command, name, launched, func(ctx context.Context) (operation.State, error) { return removal.Wait(ctx, p, launched) })
+}
+
+// follow prints which operation removes the node, and waits for its end if it is to. For
+// a program that is one object, of how the operation is then.
+func (r *remove) follow(command *cobra.Command, name string, launched *removal.Launched, wait func(context.Context) (operation.State, error)) error {
+	if !r.wait || r.format != cli.FormatJSON {
+		if err := r.launched(command, launched.OperationID, launched.Cluster); err != nil || !r.wait {
+			return err
+		}
 	}
-	state, err := removal.Wait(command.Context(), p, launched)
+	state, err := wait(command.Context())
+	if r.format == cli.FormatJSON {
+		if printErr := r.print(command, launched.OperationID, launched.Cluster, cmp.Or(state, operation.InProgress)); printErr != nil {
+			return errors.Join(err, printErr)
+		}
+	}
 	if err == nil && state != operation.Completed {
 		err = fmt.Errorf("operation %s is %s", launched.OperationID, string(state))
 	}
 	if err != nil && launched.Elsewhere() {
 		return cli.WithHint(err, "go on with 'gravity remove %s', on any master", name)
 	}
-	if err != nil {
-		return cli.WithHint(err, "see 'gravity plan --operation-id=%[1]s', and go on with 'gravity plan resume --operation-id=%[1]s'", launched.OperationID)
-	}
-	return nil
+	return cli.WithHint(err, "see 'gravity plan --operation-id=%[1]s', and go on with 'gravity plan resume --operation-id=%[1]s'", launched.OperationID)
 }
