@@ -106,7 +106,7 @@ func (h *agentHost) MembershipKey(epoch string) ([]byte, error) {
 
 func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (*rpc.Departing, error) {
 	if request.Operation != "" {
-		started, err := removal.Resume(ctx, h.paths, request.Operation)
+		started, err := removal.Resume(ctx, h.paths, request.Node, request.Operation)
 		return &rpc.Departing{OperationID: request.Operation, Started: started}, err
 	}
 	launched, err := removal.Launch(ctx, h.paths, removal.Request{Node: request.Node, Force: request.Force}, version.Get().Version)

@@ -111,7 +111,7 @@ func checkRemoval(units string) error {
 	if !removing(units) {
 		return nil
 	}
-	return cli.WithHint(cli.Busy(errors.New("Gravity is being removed from this machine")),
+	return cli.WithHint(cli.Busy(errors.New("everything of Gravity is being removed from this machine")),
 		"try again when 'systemctl status %[1]s' shows no such unit; 'journalctl -u %[1]s' says what it waits for", RemovalUnit)
 }
 

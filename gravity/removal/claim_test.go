@@ -15,12 +15,12 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
-// newPlan is one by node-1 that removes the last node of the cluster.
-func newPlan(t *testing.T, id, nodes, earlier string, force bool) *operation.Plan {
+// newPlan is that of node-1 to remove node-3, a worker, by operation shrink-1.
+func newPlan(t *testing.T, earlier string, force bool) *operation.Plan {
 	t.Helper()
-	c := describeCluster(nodes)
+	c := describeCluster("MMW")
 	c.earlier = earlier
-	plan, err := c.plan(id, "1.0.0", c.members[0].Server, c.members[len(c.members)-1], force, time.Now())
+	plan, err := c.plan("shrink-1", "1.0.0", c.members[0].Server, c.members[2], force, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestClaim(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a, _, p := newAPI(t)
-			store, plan := disk.New(p.Operations()), newPlan(t, "shrink-1", "MMW", test.earlier, test.force)
+			store, plan := disk.New(p.Operations()), newPlan(t, test.earlier, test.force)
 			a.data("cluster", test.before)
 			a.data("removed-nodes", map[string]any{"node-3": plan.CreatedAt.Add(test.removed).Format(time.RFC3339)})
 			a.before = func(request string) {
@@ -117,7 +117,7 @@ func TestClaimWhileMasterJoins(t *testing.T) {
 				a.data("joins", joins(test.late))
 			}
 		}
-		err := keep(t.Context(), p, disk.New(p.Operations()), newPlan(t, "shrink-1", "MMW", "", true))
+		err := keep(t.Context(), p, disk.New(p.Operations()), newPlan(t, "", true))
 		if refused := cli.ExitCode(err) == cli.ExitBusy && errors.Is(err, rpc.ErrRefused); refused != test.refused || !refused && err != nil {
 			t.Errorf("%s: %v", test.name, err)
 		}
@@ -136,7 +136,7 @@ func TestClaimUndone(t *testing.T) {
 	}
 	for _, before := range []map[string]any{{"state": "degraded"}, claimed("shrink-0", "node-3")} {
 		a.data("cluster", before)
-		err := keep(t.Context(), p, disk.New(filepath.Join(full, "operations")), newPlan(t, "shrink-1", "MMW", "shrink-0", false))
+		err := keep(t.Context(), p, disk.New(filepath.Join(full, "operations")), newPlan(t, "shrink-0", false))
 		operationID, _ := before["operation"].(string)
 		if err == nil || a.value("cluster", "state") != before["state"] || a.value("cluster", "operation") != operationID {
 			t.Errorf("%v; the cluster is %s by %q", err, a.value("cluster", "state"), a.value("cluster", "operation"))
@@ -162,7 +162,7 @@ func TestClaimAgain(t *testing.T) {
 		{"further on", operation.Completed, map[string]any{"state": "active"}, true, ""},
 	} {
 		a, _, p := newAPI(t)
-		store := storeOf(t, p, newPlan(t, "shrink-1", "MMW", "", true), test.init)
+		store := storeOf(t, p, newPlan(t, "", true), test.init)
 		a.data("cluster", test.record)
 		found, err := store.Read(t.Context(), "shrink-1")
 		if err != nil {

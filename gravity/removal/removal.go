@@ -217,7 +217,7 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 		return nil, nil, cli.WithHint(fmt.Errorf("node %q is %w", request.Node, rpc.ErrNotMember), "its nodes are: %s", strings.Join(names, ", "))
 	}
 	if lead == nil { // which says nothing of the node that leaves
-		return nil, nil, cli.WithHint(fmt.Errorf("Kubernetes does not know this master, %s", n.Name),
+		return nil, nil, cli.WithHint(fmt.Errorf("this master, %s, is not known to Kubernetes", n.Name),
 			"register it again with 'gravity system register', or use another master")
 	}
 	if len(c.members) == 1 && lead.Nodename == leaving.Nodename {

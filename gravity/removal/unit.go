@@ -84,17 +84,31 @@ func keeps(plan *operation.Plan) bool {
 	return !slices.ContainsFunc(plan.Phases, func(phase operation.Phase) bool { return phase.Executor == uninstallExecutor })
 }
 
-// Resume has an operation of this master executed whose process has died, and tells
-// whether it had to. One that is over is left alone.
-func Resume(ctx context.Context, p paths.Paths, operationID string) (started bool, err error) {
-	found, err := disk.New(p.Operations()).Read(ctx, operationID)
+// Resume has an operation of this master executed that removes a node and whose process
+// has died, and tells whether it had to. Any other one, and one that is over, is left
+// alone.
+func Resume(ctx context.Context, p paths.Paths, name, operationID string) (started bool, err error) {
+	unfinished, err := removes(ctx, disk.New(p.Operations()), name, operationID)
+	if err != nil || !unfinished {
+		return false, err
+	}
+	return start(ctx, p, operationID)
+}
+
+// removes tells whether an operation removes a node, and is not over.
+func removes(ctx context.Context, store *disk.Store, name, operationID string) (bool, error) {
+	found, err := store.Read(ctx, operationID)
 	if errors.Is(err, operation.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil || !found.Active() || found.Plan.OperationType != operation.TypeShrink {
 		return false, err
 	}
-	return start(ctx, p, operationID)
+	var s settings
+	if err := found.Plan.Phases[0].Decode(&s); err != nil {
+		return false, fmt.Errorf("operation %s: %w", operationID, err)
+	}
+	return (member.Member{Server: s.Node}).Called(name), nil
 }
 
 // recordTimeout is how long the API may take to say what the cluster is doing: whoever

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
@@ -33,5 +34,29 @@ func TestRecordedSilent(t *testing.T) {
 	}
 	if r, err := recorded(t.Context(), p, &node.Node{}, time.Minute); r != nil || err != nil {
 		t.Errorf("a worker reads %v, %v", r, err)
+	}
+}
+
+// TestRemoves lets a node have only that operation go on that removes it.
+func TestRemoves(t *testing.T) {
+	_, _, p := newAPI(t)
+	plan := newPlan(t, "", false)
+	store := storeOf(t, p, plan, operation.InProgress)
+	for _, test := range []struct {
+		node, id string
+		want     bool
+	}{
+		{"node-3", "shrink-1", true},
+		{"192.0.2.3", "shrink-1", true},
+		{"node-2", "shrink-1", false},
+		{"node-3", "shrink-2", false},
+	} {
+		if got, err := removes(t.Context(), store, test.node, test.id); got != test.want || err != nil {
+			t.Errorf("%s removes %s: %t, %v", test.id, test.node, got, err)
+		}
+	}
+	enter(t, store, plan, operation.OperationPhase, operation.Completed, nil)
+	if got, err := removes(t.Context(), store, "node-3", "shrink-1"); got || err != nil {
+		t.Errorf("when it is over: %t, %v", got, err)
 	}
 }

@@ -174,7 +174,7 @@ func (w *watcher) goOn(ctx context.Context) error {
 		return cli.WithHint(fmt.Errorf("master %s, which removes the node: %w", lead, err),
 			"start it, or take the removal over with 'gravity remove %s' on a master that answers", name)
 	case err != nil:
-		return nil
+		return nil //nolint:nilerr // it is asked again
 	}
 	w.heard = time.Now()
 	if !started {

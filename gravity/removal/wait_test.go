@@ -109,7 +109,7 @@ func TestWatchGoesOn(t *testing.T) {
 // TestWaitHere reads the store when nothing executes the operation any more.
 func TestWaitHere(t *testing.T) {
 	_, _, p := newAPI(t)
-	plan := newPlan(t, "shrink-1", "MMW", "", false)
+	plan := newPlan(t, "", false)
 	store := storeOf(t, p, plan, operation.InProgress)
 	running := 2
 	active := func(context.Context, string) bool { running--; return running > 0 }
@@ -146,7 +146,7 @@ func TestWaitHere(t *testing.T) {
 // TestForgive takes the failure of the attempt before out of the record.
 func TestForgive(t *testing.T) {
 	a, client, p := newAPI(t)
-	store := storeOf(t, p, newPlan(t, "shrink-1", "MMW", "", false), operation.Completed)
+	store := storeOf(t, p, newPlan(t, "", false), operation.Completed)
 	failed := claimed("shrink-1", "node-3")
 	failed[leavingKey] = strings.Replace(failed[leavingKey].(string), `{"node"`, `{"failure":"no room","node"`, 1)
 	a.data("cluster", failed)
