@@ -103,15 +103,22 @@ func (h *agentHost) MembershipKey(epoch string) ([]byte, error) {
 	return membership.DeriveKey(certificate.FilesOf(h.paths).AuthorityKey, epoch)
 }
 
-func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (string, error) {
+func (h *agentHost) Depart(ctx context.Context, request rpc.Departure) (*rpc.Departing, error) {
+	if request.Operation != "" {
+		started, err := removal.Resume(ctx, h.paths, request.Node, request.Operation)
+		return &rpc.Departing{OperationID: request.Operation, Started: started}, err
+	}
 	launched, err := removal.Launch(ctx, h.paths, removal.Request{Node: request.Node, Force: request.Force}, version.Get().Version)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return launched.OperationID, nil
+	return &rpc.Departing{OperationID: launched.OperationID, Kept: launched.Kept}, nil
 }
 
-func (h *agentHost) Wipe(ctx context.Context) error { return install.BeginRemoval(ctx, h.paths) }
+func (h *agentHost) Wipe(ctx context.Context) (string, error) {
+	failure := install.RemovalFailure(ctx) // what begins anew has not failed yet
+	return failure, install.BeginRemoval(ctx, h.paths)
+}
 
 // maxProgram is how large a program may be, in bytes.
 const maxProgram = 1 << 30

@@ -106,6 +106,9 @@ func (i *installation) run(command *cobra.Command) error {
 	if os.Geteuid() != 0 {
 		return cli.WithHint(errors.New("gravity install needs root"), "run it with sudo")
 	}
+	if err := install.CheckRemoval(); err != nil {
+		return err
+	}
 	if i.resume || i.phase != "" {
 		err := i.change(command, func(ctx context.Context, engine *operation.Engine) error {
 			if i.phase != "" {

@@ -135,6 +135,9 @@ func (j *joining) plan(ctx context.Context, args []string) (*operation.Plan, err
 	if err != nil {
 		return nil, err
 	}
+	if err := install.CheckRemoval(); err != nil {
+		return nil, err
+	}
 	if err := install.CheckStateFolder(p); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -54,9 +55,7 @@ func (d *departure) launched(command *cobra.Command, operationID, cluster string
 	out := command.OutOrStdout()
 	switch {
 	case d.format == cli.FormatJSON:
-		return cli.PrintJSON(out, report.Operation{
-			ID: operationID, Type: operation.TypeShrink, Cluster: cluster, State: string(operation.InProgress),
-		})
+		return d.print(command, operationID, cluster, operation.InProgress)
 	case d.quiet:
 		_, err := fmt.Fprintln(out, operationID)
 		return err
@@ -65,11 +64,37 @@ func (d *departure) launched(command *cobra.Command, operationID, cluster string
 	return err
 }
 
+// print prints how an operation is, as an object.
+func (d *departure) print(command *cobra.Command, operationID, cluster string, state operation.State) error {
+	return cli.PrintJSON(command.OutOrStdout(), report.Operation{
+		ID: operationID, Type: operation.TypeShrink, Cluster: cluster, State: string(state),
+	})
+}
+
+// kept warns that the node's machine keeps what it has. The hint says where, and when,
+// that is removed.
+func (d *departure) kept(command *cobra.Command, host, hint string) {
+	d.warn(command, d.format, fmt.Sprintf("node %s does not answer, and keeps its software and data: run 'gravity leave --force' %s", host, hint))
+}
+
 // leave is gravity leave (S21 to S23).
-type leave struct{ departure }
+type leave struct {
+	departure
+	// wipe is globals.removeAll, which leaves a member that masters do not let go;
+	// depart is the function of that name.
+	wipe   func(ctx context.Context, p paths.Paths, out io.Writer, log logger) error
+	depart func(ctx context.Context, p paths.Paths, master netip.Addr, request rpc.Departure) (*rpc.Departing, error)
+}
+
+func newLeave(d departure) *leave {
+	wipe := func(ctx context.Context, p paths.Paths, out io.Writer, log logger) error {
+		return d.removeAll(ctx, p, false, out, log)
+	}
+	return &leave{departure: d, wipe: wipe, depart: depart}
+}
 
 func newLeaveCommand(g *globals) *cobra.Command {
-	l := &leave{departure{globals: g}}
+	l := newLeave(departure{globals: g})
 	command := &cobra.Command{
 		Use:   "leave",
 		Short: "Remove this node from the cluster, and the cluster from this node",
@@ -148,9 +173,22 @@ func (l *leave) clean(command *cobra.Command, p paths.Paths, address string) err
 	return l.remove(command, p)
 }
 
+// remove removes everything from this machine, unless an operation is being executed.
 func (l *leave) remove(command *cobra.Command, p paths.Paths) error {
-	if err := l.removeAll(command.Context(), p, false, l.told(command, l.format), l.log(command, l.format)); err != nil {
+	release, err := l.hold(command.Context(), p)
+	if err != nil {
+		return err
+	}
+	defer release()
+	cluster := ""
+	if n, err := node.Read(p); err == nil {
+		cluster = n.Cluster
+	}
+	if err := l.wipe(command.Context(), p, l.told(command, l.format), l.log(command, l.format)); err != nil {
 		return cli.WithHint(fmt.Errorf("remove Gravity from this machine: %w", err), "repeat it; it goes on where it stopped")
+	}
+	if l.format == cli.FormatJSON {
+		return l.print(command, "", cluster, operation.Completed)
 	}
 	return nil
 }
@@ -166,8 +204,8 @@ func (l *leave) leaveLast(command *cobra.Command, p paths.Paths, n *node.Node) e
 	case err != nil && !l.force:
 		return cli.WithHint(errNoCluster, "the API server does not answer: %v", err)
 	case err == nil && len(members) > 1:
-		return cli.WithHint(errors.New("cannot remove the last master server"),
-			"join another master before, or remove the other nodes before, and then use 'gravity leave --force' here")
+		return l.refused(cli.WithHint(errors.New("cannot remove the last master server"),
+			"join another master before, or remove the other nodes before, and then use 'gravity leave --force' here"))
 	case err == nil && !l.force:
 		return removal.LastNode()
 	}
@@ -184,40 +222,63 @@ func (l *leave) members(ctx context.Context, p paths.Paths) ([]member.Member, er
 	return member.List(ctx, client)
 }
 
-// leaveCluster asks the other masters, one after the other, to remove this node.
+// leaveCluster asks the other masters, one after the other, to remove this node. One that
+// could not find out whether it can is no answer: it may be the cluster's last one.
 func (l *leave) leaveCluster(command *cobra.Command, p paths.Paths, n *node.Node, masters []netip.Addr) error {
 	if err := l.ask(command, n.Name, n.Address.String()); err != nil {
 		return err
 	}
-	var silent error
+	ctx := command.Context()
+	var found []string
 	for _, master := range masters {
-		id, err := depart(command.Context(), p, master, rpc.Departure{Node: n.Name, Force: l.force})
-		switch _, unreachable := errors.AsType[*rpc.UnreachableError](err); {
+		answer, err := l.depart(ctx, p, master, rpc.Departure{Node: n.Name, Force: l.force})
+		switch {
+		case err == nil && answer.Kept:
+			l.kept(command, n.Name, "here when it is no member any more")
+			return l.launched(command, answer.OperationID, n.Cluster)
 		case err == nil:
-			return l.launched(command, id, n.Cluster)
+			return l.launched(command, answer.OperationID, n.Cluster)
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case errors.Is(err, rpc.ErrNotMember) && l.force:
 			return l.remove(command, p)
 		case errors.Is(err, rpc.ErrNotMember):
 			return errNoPart
-		case !unreachable:
-			return err
+		case errors.Is(err, rpc.ErrRefused):
+			return l.refused(err)
 		}
-		silent = errors.Join(silent, err)
+		found = append(found, fmt.Sprintf("master %s: %v", master, err))
+		found = append(found, cli.Hints(err)...)
 	}
 	if !l.force {
-		return &cli.Error{Err: errNoCluster, Hints: []string{fmt.Sprintf("no other master answers: %v", silent)}}
+		return &cli.Error{Err: errNoCluster, Hints: found}
 	}
 	if err := l.remove(command, p); err != nil {
 		return err
 	}
-	fmt.Fprintf(l.told(command, l.format), "No other master answered. If the cluster still works, run 'gravity remove %s --force' on one.\n", n.Name)
+	out := l.told(command, l.format)
+	for _, line := range found {
+		fmt.Fprintln(out, line)
+	}
+	fmt.Fprintf(out, "No other master could remove the node. If the cluster still works, run 'gravity remove %s --force' on one.\n", n.Name)
 	return nil
 }
 
-func depart(ctx context.Context, p paths.Paths, master netip.Addr, request rpc.Departure) (string, error) {
+// refused adds the way out where the cluster does not let this node go.
+func (l *leave) refused(err error) error {
+	if !l.force || cli.ExitCode(err) == cli.ExitBusy {
+		return err
+	}
+	return cli.WithHint(err, "if the cluster is gone for good: %s", uninstallHint)
+}
+
+// uninstallHint is what always helps.
+const uninstallHint = "'gravity system uninstall --confirm' removes Gravity from this machine, and nothing from the cluster"
+
+func depart(ctx context.Context, p paths.Paths, master netip.Addr, request rpc.Departure) (*rpc.Departing, error) {
 	client, err := rpc.Dial(certificate.FilesOf(p), rpc.AddressOf(master))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer client.Close()
 	return client.Depart(ctx, request)

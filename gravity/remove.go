@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +39,9 @@ func newRemoveCommand(g *globals) *cobra.Command {
 	return command
 }
 
+// slowTime is how long a removal may take to begin until a person hears of it.
+const slowTime = 5 * time.Second
+
 func (r *remove) run(command *cobra.Command, name string) error {
 	if os.Geteuid() != 0 {
 		return cli.WithHint(errors.New("gravity remove needs root"), "run it with sudo")
@@ -49,24 +55,44 @@ func (r *remove) run(command *cobra.Command, name string) error {
 		return err
 	}
 	if name == n.Name || name == n.Address.String() {
-		return (&leave{r.departure}).run(command, nil)
+		return newLeave(r.departure).run(command, nil)
 	}
 	if err := r.ask(command, name, ""); err != nil {
 		return err
 	}
+	waiting := time.AfterFunc(slowTime, func() {
+		fmt.Fprintln(r.told(command, r.format), "Still asking the cluster, and whether its nodes answer.")
+	})
 	launched, err := removal.Launch(command.Context(), p, removal.Request{Node: name, Force: r.force}, version.Get().Version)
+	waiting.Stop()
 	if err != nil {
 		return err
 	}
-	if err := r.launched(command, launched.OperationID, launched.Cluster); err != nil || !r.wait {
-		return err
+	if launched.Kept {
+		r.kept(command, name, "on it, if it still exists")
 	}
-	state, err := removal.Wait(command.Context(), p, launched.OperationID)
+	return r.follow(command, name, launched, func(ctx context.Context) (operation.State, error) { return removal.Wait(ctx, p, launched) })
+}
+
+// follow prints which operation removes the node, and waits for its end if it is to. For
+// a program that is one object, of how the operation is then.
+func (r *remove) follow(command *cobra.Command, name string, launched *removal.Launched, wait func(context.Context) (operation.State, error)) error {
+	if !r.wait || r.format != cli.FormatJSON {
+		if err := r.launched(command, launched.OperationID, launched.Cluster); err != nil || !r.wait {
+			return err
+		}
+	}
+	state, err := wait(command.Context())
+	if r.format == cli.FormatJSON {
+		if printErr := r.print(command, launched.OperationID, launched.Cluster, cmp.Or(state, operation.InProgress)); printErr != nil {
+			return errors.Join(err, printErr)
+		}
+	}
 	if err == nil && state != operation.Completed {
 		err = fmt.Errorf("operation %s is %s", launched.OperationID, string(state))
 	}
-	if err != nil {
-		return cli.WithHint(err, "see 'gravity plan --operation-id=%[1]s', and go on with 'gravity plan resume --operation-id=%[1]s'", launched.OperationID)
+	if err != nil && launched.Elsewhere() {
+		return cli.WithHint(err, "go on with 'gravity remove %s', on any master", name)
 	}
-	return nil
+	return cli.WithHint(err, "see 'gravity plan --operation-id=%[1]s', and go on with 'gravity plan resume --operation-id=%[1]s'", launched.OperationID)
 }

@@ -148,10 +148,15 @@ func (h *Hook) preparePod(pod map[string]any, namespace string) error {
 		}
 		selector["kubernetes.io/hostname"] = h.Node
 	}
-	// Masters with taints, and nodes that are being upgraded, run hooks, too.
+	// Masters with taints, and nodes that are being upgraded, run hooks, too. Where a
+	// hook runs on one node only, no taint may keep it from there: cordoned, or with a
+	// taint of its profile, it is still the one that has the files.
 	tolerations, _ := pod["tolerations"].([]any)
 	for _, key := range []string{manifest.LabelMaster, manifest.LabelControlPlane, "gravitational.io/runlevel", "gravitational.io/level"} {
 		tolerations = append(tolerations, map[string]any{"key": key, "operator": "Exists"})
+	}
+	if h.Node != "" {
+		tolerations = append(tolerations, map[string]any{"operator": "Exists", "effect": "NoSchedule"})
 	}
 	pod["tolerations"] = tolerations
 	h.replaceUser(pod)

@@ -45,7 +45,8 @@ const forcedTimeout = 2 * time.Minute
 
 // Drain cordons a node and evicts its pods, within their disruption budgets, and
 // waits until they are gone. Pods of DaemonSets and of the kubelet's own files
-// stay.
+// stay. While the kubelet does not report, pods that have been evicted are not waited
+// for: nobody would tell that they have ended.
 func (c *Client) Drain(ctx context.Context, node string, options DrainOptions) error {
 	if err := c.Cordon(ctx, node, true); err != nil {
 		return err
@@ -98,8 +99,12 @@ func (c *Client) empty(ctx context.Context, node string, within time.Duration, t
 	})
 }
 
-// drainable lists the pods of a node that a drain removes.
+// drainable lists the pods of a node that a drain removes, or waits for.
 func (c *Client) drainable(ctx context.Context, node string) ([]unstructured.Unstructured, error) {
+	silent, err := c.silent(ctx, node)
+	if err != nil {
+		return nil, err
+	}
 	list, err := c.Resource(Pods, "").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + node})
 	if err != nil {
 		return nil, err
@@ -108,8 +113,18 @@ func (c *Client) drainable(ctx context.Context, node string) ([]unstructured.Uns
 		phase, _, _ := unstructured.NestedString(pod.Object, "status", "phase")
 		owner := metav1.GetControllerOf(&pod)
 		return phase == "Succeeded" || phase == "Failed" || pod.GetAnnotations()[mirrorAnnotation] != "" ||
-			owner != nil && owner.Kind == "DaemonSet"
+			owner != nil && owner.Kind == "DaemonSet" || silent && pod.GetDeletionTimestamp() != nil
 	}), nil
+}
+
+// silent tells whether nobody reports what becomes of the pods of a node: its kubelet
+// has not for a while, or the node is gone.
+func (c *Client) silent(ctx context.Context, node string) (bool, error) {
+	object, err := c.Resource(Nodes, "").Get(ctx, node, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	return err == nil && Silent(object), err
 }
 
 func (c *Client) evict(ctx context.Context, pod *unstructured.Unstructured) error {
@@ -121,6 +136,21 @@ func (c *Client) evict(ctx context.Context, pod *unstructured.Unstructured) erro
 	_, err := c.Resource(Pods, pod.GetNamespace()).Create(ctx, eviction, metav1.CreateOptions{}, "eviction")
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil // it has gone, or another has its name
+	}
+	return withCauses(err)
+}
+
+// withCauses adds the causes of a refusal to its message: which disruption budget it is,
+// and what that has and needs.
+func withCauses(err error) error {
+	refused, ok := errors.AsType[*apierrors.StatusError](err)
+	if !ok || refused.Status().Details == nil {
+		return err
+	}
+	for _, cause := range refused.Status().Details.Causes {
+		if cause.Message != "" {
+			err = fmt.Errorf("%w %s", err, cause.Message)
+		}
 	}
 	return err
 }

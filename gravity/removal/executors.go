@@ -145,28 +145,10 @@ func (e *environment) lost(r *record) error {
 // begin keeps other operations from changing the cluster.
 type begin struct{ *environment }
 
+// Execute claims the record once more: it may have been given up by a rollback.
 func (b *begin) Execute(ctx context.Context) error {
-	client, err := b.client()
-	if err != nil {
-		return err
-	}
-	s := &b.settings
-	removals, err := member.Removals(ctx, client)
-	if err != nil {
-		return err
-	}
-	return changeRecord(ctx, client, func(r *record) error {
-		if r.operation != b.operationID && s.outdated(b.plan, removals[s.Node.Nodename]) {
-			return b.lost(r)
-		}
-		mine := r.state == stateShrinking && (r.operation == b.operationID || r.operation == s.Earlier || s.Force && r.leaving.of(s.Node.Nodename))
-		if !mine && !slices.Contains(states, r.state) {
-			return fmt.Errorf("the cluster is %s, by operation %s", r.state, r.operation)
-		}
-		r.state, r.operation = stateShrinking, b.operationID
-		r.leaving = &departing{Node: s.Node, Lead: s.Lead}
-		return nil
-	})
+	_, err := b.claim(ctx)
+	return err
 }
 
 func (b *begin) Rollback(ctx context.Context) error { return b.release(ctx) }
@@ -273,6 +255,16 @@ const (
 type drain struct{ *environment }
 
 func (d *drain) Execute(ctx context.Context) error {
+	err := d.drain(ctx)
+	if err != nil && d.settings.Force && ctx.Err() == nil {
+		// Those that are left are deleted with the node, when nothing runs there.
+		d.log.Warn("The node cannot be drained; it is removed nevertheless.", "node", d.settings.Node.Hostname, "error", err)
+		return nil
+	}
+	return err
+}
+
+func (d *drain) drain(ctx context.Context) error {
 	client, err := d.client()
 	if err != nil {
 		return err

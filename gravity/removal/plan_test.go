@@ -75,6 +75,9 @@ func TestCheck(t *testing.T) {
 		if hints := strings.Join(cli.Hints(err), "\n"); !strings.Contains(hints, test.hint) {
 			t.Errorf("%s without %s: hints %q, want %q", test.nodes, test.remove, hints, test.hint)
 		}
+		if refused := test.err != "" && !strings.Contains(test.err, "not a member") && !strings.Contains(test.err, "not reachable"); errors.Is(err, rpc.ErrRefused) != refused {
+			t.Errorf("%s without %s: another master would refuse, too: %t", test.nodes, test.remove, !refused)
+		}
 		if strings.Contains(test.err, "not a member") && !errors.Is(err, rpc.ErrNotMember) {
 			t.Errorf("%s without %s: %v is not ErrNotMember", test.nodes, test.remove, err)
 		}
@@ -89,7 +92,7 @@ func TestCheckState(t *testing.T) {
 		{"active", false, true},
 		{"degraded", false, true},
 		{"shrinking", false, false},
-		{"shrinking", true, true},
+		{"shrinking", true, false},
 		{"updating", true, false},
 	} {
 		c := describeCluster("MW")

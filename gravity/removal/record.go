@@ -42,6 +42,8 @@ type departing struct {
 	// Node leaves; Lead is the master that has the plan and executes it.
 	Node operation.Server `json:"node"`
 	Lead operation.Server `json:"lead"`
+	// Began is when its plan was made.
+	Began time.Time `json:"began,omitzero"`
 	// Failure is why it does not go on, if that is known.
 	Failure string `json:"failure,omitempty"`
 }

@@ -43,6 +43,8 @@ type situation struct {
 	state   string
 	members []member.Member
 	etcd    []etcd.Member
+	// records are what the cluster keeps of nodes, by their names.
+	records map[string]member.Record
 	// silent are nodes whose agents do not answer, with the reasons, by address.
 	silent map[string]error
 	// hooks tells which hooks the application has.
@@ -67,11 +69,10 @@ func NewPlan(ctx context.Context, p paths.Paths, request Request, gravityVersion
 		return nil, cli.WithHint(errors.New("this operation can only be executed on one of the master nodes"),
 			"run it on a master, or 'gravity leave' on the node that is removed")
 	}
-	found, err := look(ctx, p, n)
+	found, err := look(ctx, p, n, request)
 	if err != nil {
 		return nil, err
 	}
-	found.takeOver(request.Node)
 	lead, leaving, err := found.choose(n, request)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func NewPlan(ctx context.Context, p paths.Paths, request Request, gravityVersion
 }
 
 // look finds out how the cluster is.
-func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) {
+func look(ctx context.Context, p paths.Paths, n *node.Node, request Request) (*situation, error) {
 	client, err := kube.Open(p.KubernetesFile("admin.conf"))
 	if err != nil {
 		return nil, err
@@ -91,6 +92,9 @@ func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) 
 	c := &situation{name: n.Cluster, hooks: map[manifest.HookName]bool{}}
 	if c.members, err = member.List(ctx, client); err != nil {
 		return nil, cli.WithHint(err, "see 'gravity status'; the cluster has to work to remove a node from it")
+	}
+	if c.records, err = member.Records(ctx, client); err != nil {
+		return nil, err
 	}
 	if c.etcd, err = etcd.New(container.New(p)).Members(ctx, true); err != nil {
 		return nil, err
@@ -103,6 +107,7 @@ func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) 
 		return nil, err
 	}
 	c.state = c.record.state
+	c.takeOver(request.Node)
 	m, err := applicationOf(p, n, client, facts, nil).Manifest(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the application's manifest: %w", err)
@@ -111,10 +116,13 @@ func look(ctx context.Context, p paths.Paths, n *node.Node) (*situation, error) 
 		c.hooks[name] = true
 	}
 	asked := c.members
-	if c.record.leaving != nil { // Kubernetes may have forgotten it
-		asked = append(slices.Clone(asked), member.Member{Server: c.record.leaving.Node})
+	if forgotten := c.forgotten(request.Node); forgotten != nil && !c.present(forgotten.Server) {
+		asked = append(slices.Clone(asked), *forgotten)
 	}
 	c.silent = silent(ctx, p, asked)
+	if request.Force {
+		c.listen(ctx, request.Node, func(ctx context.Context, m member.Member) error { return ask(ctx, p, m) })
+	}
 	return c, nil
 }
 
@@ -137,6 +145,28 @@ func silent(ctx context.Context, p paths.Paths, members []member.Member) map[str
 	return found
 }
 
+// listenTime is how long the agent of a node is asked again that is to be removed by
+// force, though its kubelet reports: it may be starting anew.
+const listenTime = 20 * time.Second
+
+// listen asks the agent of a node again: one that does not answer costs the machine the
+// removal of its software.
+func (c *situation) listen(ctx context.Context, name string, ask func(context.Context, member.Member) error) {
+	i := slices.IndexFunc(c.members, func(m member.Member) bool { return m.Called(name) })
+	if i < 0 || !c.members[i].Ready {
+		return
+	}
+	address := c.members[i].AdvertiseIP
+	for began := time.Now(); c.silent[address] != nil && time.Since(began) < listenTime; {
+		if pause(ctx) != nil {
+			return
+		}
+		if ask(ctx, c.members[i]) == nil {
+			delete(c.silent, address)
+		}
+	}
+}
+
 func ask(ctx context.Context, p paths.Paths, m member.Member) error {
 	address, err := m.Address()
 	if err != nil {
@@ -147,7 +177,10 @@ func ask(ctx context.Context, p paths.Paths, m member.Member) error {
 		return err
 	}
 	defer client.Close()
-	_, err = client.Info(ctx)
+	info, err := client.Info(ctx)
+	if err == nil && info.Node != "" && info.Node != m.Nodename {
+		return fmt.Errorf("the machine at %s is node %s", m.AdvertiseIP, info.Node)
+	}
 	return err
 }
 
@@ -165,7 +198,7 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 		m := &c.members[i]
 		if m.Called(request.Node) {
 			if leaving != nil {
-				return nil, nil, fmt.Errorf("both %s and %s are called %s; use an address", leaving.Nodename, m.Nodename, request.Node)
+				return nil, nil, rpc.Refuse(fmt.Errorf("both %s and %s are called %s; use an address", leaving.Nodename, m.Nodename, request.Node))
 			}
 			leaving = m
 		}
@@ -173,8 +206,8 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 			lead = m
 		}
 	}
-	if leaving == nil && c.earlier != "" {
-		leaving = &member.Member{Server: c.record.leaving.Node} // Kubernetes has forgotten it
+	if leaving == nil {
+		leaving = c.forgotten(request.Node)
 	}
 	if leaving == nil {
 		var names []string
@@ -183,14 +216,15 @@ func (c *situation) choose(n *node.Node, request Request) (lead, leaving *member
 		}
 		return nil, nil, cli.WithHint(fmt.Errorf("node %q is %w", request.Node, rpc.ErrNotMember), "its nodes are: %s", strings.Join(names, ", "))
 	}
-	if lead == nil {
-		return nil, nil, fmt.Errorf("this node, %s, is %w", n.Name, rpc.ErrNotMember)
+	if lead == nil { // which says nothing of the node that leaves
+		return nil, nil, cli.WithHint(fmt.Errorf("this master, %s, is not known to Kubernetes", n.Name),
+			"register it again with 'gravity system register', or use another master")
 	}
 	if len(c.members) == 1 && lead.Nodename == leaving.Nodename {
-		return nil, nil, LastNode()
+		return nil, nil, rpc.Refuse(LastNode())
 	}
 	if lead == leaving {
-		return nil, nil, c.checkMaster(*leaving, errors.New("a node cannot remove itself"))
+		return nil, nil, rpc.Refuse(c.checkMaster(*leaving, errors.New("a node cannot remove itself")))
 	}
 	return lead, leaving, nil
 }
@@ -201,17 +235,14 @@ func LastNode() error {
 		"'gravity leave --force' on it removes the cluster with the application and all data")
 }
 
-// states are those in which a node may be removed (S55).
-var states = []string{"", cluster.StateActive, "degraded"}
-
-// check says why a node cannot be removed.
+// check says why a node cannot be removed: rpc.ErrRefused if another master would, too.
 func (c *situation) check(leaving member.Member, request Request) error {
-	if !slices.Contains(states, c.state) && c.earlier == "" && (!request.Force || c.state != stateShrinking) {
-		return c.busy()
+	if !slices.Contains(states, c.state) && c.earlier == "" {
+		return busy(c.state, c.record, leaving.Nodename)
 	}
 	if leaving.IsMaster() {
 		if err := c.checkMaster(leaving, nil); err != nil {
-			return err
+			return rpc.Refuse(err)
 		}
 	}
 	if request.Force || c.earlier != "" {
@@ -222,19 +253,6 @@ func (c *situation) check(leaving member.Member, request Request) error {
 			"start the machine, or remove the node for good with --force")
 	}
 	return nil
-}
-
-// busy is why no node can be removed now.
-func (c *situation) busy() error {
-	err := fmt.Errorf("cannot remove a node: the cluster is %s", c.state)
-	if c.state == stateShrinking {
-		err = cli.Busy(err)
-	}
-	if c.record != nil && c.record.leaving != nil {
-		return cli.WithHint(err, "node %[1]s is being removed by operation %[2]s of master %[3]s; end that with 'gravity remove %[1]s' on any master",
-			c.record.leaving.Node.Nodename, c.record.operation, c.record.leaving.Lead.Nodename)
-	}
-	return cli.WithHint(err, "see 'gravity plan' on the masters, and resume the operation that has not ended")
 }
 
 // checkMaster refuses what would cost the cluster its last master or the quorum

@@ -1,6 +1,7 @@
 package removal
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle/manifest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/rpc"
 	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
@@ -65,15 +67,30 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// TestBusy refuses to remove another node, and says what removes the first.
+// TestBusy refuses to remove another node, also by force, and says what removes the
+// first: also if that was begun by the master that is to go.
 func TestBusy(t *testing.T) {
-	c := describeCluster("MMWW")
-	c.state = stateShrinking
-	c.record = &record{state: stateShrinking, operation: "shrink-0", leaving: &departing{Node: c.members[2].Server, Lead: c.members[1].Server}}
-	c.takeOver("node-4")
-	err := c.check(c.members[3], Request{Node: "node-4"})
-	if hints := strings.Join(cli.Hints(err), "\n"); err == nil || !strings.Contains(hints, "node node-3 is being removed by operation shrink-0 of master node-2") {
-		t.Errorf("%v, hints %s", err, hints)
+	for _, test := range []struct {
+		remove string
+		want   string
+	}{
+		{"node-4", "node node-3 is being removed by operation shrink-0 of master node-2; end that with 'gravity remove node-3' on any master"},
+		{"node-2", "end that first with 'gravity remove node-3' on another master, which takes it over if node-2 does not answer"},
+	} {
+		for _, force := range []bool{false, true} {
+			c := describeCluster("MMWW")
+			c.state = stateShrinking
+			c.record = &record{state: stateShrinking, operation: "shrink-0", leaving: &departing{Node: c.members[2].Server, Lead: c.members[1].Server}}
+			c.takeOver(test.remove)
+			_, leaving, err := c.choose(&node.Node{Name: "node-1"}, Request{Node: test.remove})
+			if err == nil {
+				err = c.check(*leaving, Request{Node: test.remove, Force: force})
+			}
+			hints := strings.Join(cli.Hints(err), "\n")
+			if !strings.Contains(hints, test.want) || cli.ExitCode(err) != cli.ExitBusy || !errors.Is(err, rpc.ErrRefused) {
+				t.Errorf("%s, force %t: %v, hints %s", test.remove, force, err, hints)
+			}
+		}
 	}
 }
 

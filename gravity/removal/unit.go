@@ -25,7 +25,16 @@ import (
 // Launched is an operation that removes a node.
 type Launched struct {
 	OperationID, Cluster string
+	// Kept tells that nothing is removed from the node's machine, whose agent did not
+	// answer.
+	Kept bool
+	// record is what the cluster said when the operation of another master went on;
+	// nil if this one has it.
+	record *record
 }
+
+// Elsewhere tells whether another master has the operation.
+func (l *Launched) Elsewhere() bool { return l.record != nil }
 
 // Launch makes the operation that removes a node and has it executed in a unit
 // of its own, which neither the caller nor an agent that ends takes along. An
@@ -41,7 +50,7 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 	if err != nil {
 		return nil, err
 	}
-	r, err := recorded(ctx, p, n)
+	r, err := recorded(ctx, p, n, recordTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -50,27 +59,64 @@ func Launch(ctx context.Context, p paths.Paths, request Request, gravityVersion 
 		return nil, err
 	}
 	if plan == nil && r != nil && r.state == stateShrinking && r.leaving.of(request.Node) && r.leaving.Lead.Nodename != n.Name {
-		id, err := elsewhere(ctx, p, r, request)
+		answer, err := askLead(ctx, p, r.leaving, "", request.Force)
 		if err == nil {
-			return &Launched{id, n.Cluster}, nil
+			return &Launched{OperationID: answer.OperationID, Cluster: n.Cluster, Kept: answer.Kept, record: r}, nil
 		}
 		if _, unreachable := errors.AsType[*rpc.UnreachableError](err); !unreachable && !request.Force {
 			return nil, fmt.Errorf("master %s, which removes the node: %w", r.leaving.Lead.Nodename, err)
 		}
 	}
-	if plan == nil {
-		if plan, err = NewPlan(ctx, p, request, gravityVersion); err != nil {
-			return nil, err
-		}
-		if err := store.Create(ctx, plan); err != nil {
-			return nil, err
-		}
+	if plan != nil {
+		err = again(ctx, p, store, found)
+	} else if plan, err = NewPlan(ctx, p, request, gravityVersion); err == nil {
+		err = keep(ctx, p, store, plan)
 	}
-	return &Launched{plan.OperationID, plan.ClusterName}, start(ctx, p, plan.OperationID)
+	if err != nil {
+		return nil, err
+	}
+	_, err = start(ctx, p, plan.OperationID)
+	return &Launched{OperationID: plan.OperationID, Cluster: plan.ClusterName, Kept: keeps(plan)}, err
 }
 
+// keeps tells whether a plan leaves the node's software and data where they are.
+func keeps(plan *operation.Plan) bool {
+	return !slices.ContainsFunc(plan.Phases, func(phase operation.Phase) bool { return phase.Executor == uninstallExecutor })
+}
+
+// Resume has an operation of this master executed that removes a node and whose process
+// has died, and tells whether it had to. Any other one, and one that is over, is left
+// alone.
+func Resume(ctx context.Context, p paths.Paths, name, operationID string) (started bool, err error) {
+	unfinished, err := removes(ctx, disk.New(p.Operations()), name, operationID)
+	if err != nil || !unfinished {
+		return false, err
+	}
+	return start(ctx, p, operationID)
+}
+
+// removes tells whether an operation removes a node, and is not over.
+func removes(ctx context.Context, store *disk.Store, name, operationID string) (bool, error) {
+	found, err := store.Read(ctx, operationID)
+	if errors.Is(err, operation.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil || !found.Active() || found.Plan.OperationType != operation.TypeShrink {
+		return false, err
+	}
+	var s settings
+	if err := found.Plan.Phases[0].Decode(&s); err != nil {
+		return false, fmt.Errorf("operation %s: %w", operationID, err)
+	}
+	return (member.Member{Server: s.Node}).Called(name), nil
+}
+
+// recordTimeout is how long the API may take to say what the cluster is doing: whoever
+// asked this master's agent asks the next one then.
+const recordTimeout = 30 * time.Second
+
 // recorded reads the cluster's record, with removals, on a master; other nodes may not.
-func recorded(ctx context.Context, p paths.Paths, n *node.Node) (*record, error) {
+func recorded(ctx context.Context, p paths.Paths, n *node.Node, within time.Duration) (*record, error) {
 	if !n.Master {
 		return nil, nil
 	}
@@ -78,26 +124,35 @@ func recorded(ctx context.Context, p paths.Paths, n *node.Node) (*record, error)
 	if err != nil {
 		return nil, err
 	}
-	r, err := readRecord(ctx, client)
-	if err != nil {
-		return nil, err
+	limited, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %s", within))
+	defer cancel()
+	r, err := readRecord(limited, client)
+	if err == nil {
+		r.removals, err = member.Removals(limited, client)
 	}
-	r.removals, err = member.Removals(ctx, client)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil && (limited.Err() != nil || kube.Transient(err)):
+		return nil, cli.WithHint(err, "the Kubernetes API does not answer; etcd may have lost its quorum: "+
+			"see 'gravity status', and start masters that are down until most of them run")
+	}
 	return r, err
 }
 
-// elsewhere lets the master go on that has the plan.
-func elsewhere(ctx context.Context, p paths.Paths, r *record, request Request) (string, error) {
-	address, err := netip.ParseAddr(r.leaving.Lead.AdvertiseIP)
+// askLead lets the master go on that has the plan, with one operation or with
+// whichever removes the node.
+func askLead(ctx context.Context, p paths.Paths, leaving *departing, operationID string, force bool) (*rpc.Departing, error) {
+	address, err := netip.ParseAddr(leaving.Lead.AdvertiseIP)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	client, err := rpc.Dial(certificate.FilesOf(p), rpc.AddressOf(address))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer client.Close()
-	return client.Depart(ctx, rpc.Departure{Node: r.leaving.Node.Nodename, Force: request.Force})
+	return client.Depart(ctx, rpc.Departure{Node: leaving.Node.Nodename, Force: force, Operation: operationID})
 }
 
 // current is the plan of an operation of this master that goes on: nil if there is
@@ -160,7 +215,7 @@ func begun(ctx context.Context, store *disk.Store, request Request) (*operation.
 func abandon(ctx context.Context, store *disk.Store, operationID string) error {
 	engine, err := operation.Open(ctx, operation.Config{Store: store}, operationID)
 	if errors.Is(err, operation.ErrLocked) {
-		return cli.WithHint(err, "stop it with 'systemctl stop %s', and repeat", unitPrefix+operationID)
+		return cli.WithHint(rpc.Refuse(err), "stop it with 'systemctl stop %s', and repeat", unitPrefix+operationID)
 	}
 	if err != nil {
 		return err
@@ -172,90 +227,21 @@ func abandon(ctx context.Context, store *disk.Store, operationID string) error {
 // unitPrefix begins the names of units that execute operations.
 const unitPrefix = "gravity-operation-"
 
-// start executes an operation in a unit, unless one does already.
-func start(ctx context.Context, p paths.Paths, operationID string) error {
+// start executes an operation in a unit, unless one does already, and tells whether it
+// had to.
+func start(ctx context.Context, p paths.Paths, operationID string) (bool, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return err
+		return false, err
 	}
-	unit := unitPrefix + operationID
-	if exec.CommandContext(ctx, "systemctl", "is-active", "--quiet", unit).Run() == nil {
-		return nil
+	if active(ctx, operationID) {
+		return false, nil
 	}
-	output, err := exec.CommandContext(ctx, "systemd-run", "--quiet", "--collect", "--unit="+unit,
+	output, err := exec.CommandContext(ctx, "systemd-run", "--quiet", "--collect", "--unit="+unitPrefix+operationID,
 		"--description=Gravity operation "+operationID, "--setenv=HOME=/root",
 		program, "plan", "resume", "--state-dir="+p.Root, "--operation-id="+operationID).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("execute operation %s: %w: %s", operationID, err, strings.TrimSpace(string(output)))
+		return false, fmt.Errorf("execute operation %s: %w: %s", operationID, err, strings.TrimSpace(string(output)))
 	}
-	return nil
-}
-
-// Wait waits until an operation that was launched has ended or does not go on, and
-// fails if it has not completed.
-func Wait(ctx context.Context, p paths.Paths, operationID string) (operation.State, error) {
-	store := disk.New(p.Operations())
-	if _, err := store.Read(ctx, operationID); errors.Is(err, operation.ErrNotFound) {
-		return waitElsewhere(ctx, p, operationID)
-	}
-	// is-active waits for nothing; the store is what counts.
-	for {
-		found, err := store.Read(ctx, operationID)
-		if err != nil {
-			return "", err
-		}
-		if !found.Active() {
-			return found.State(), nil
-		}
-		if exec.CommandContext(ctx, "systemctl", "is-active", "--quiet", unitPrefix+operationID).Run() != nil {
-			if found, err = store.Read(ctx, operationID); err == nil && !found.Active() {
-				return found.State(), nil
-			}
-			return operation.InProgress, failure(found)
-		}
-		if err := pause(ctx); err != nil {
-			return "", err
-		}
-	}
-}
-
-// waitElsewhere waits for an operation of another master, by the cluster's record.
-func waitElsewhere(ctx context.Context, p paths.Paths, operationID string) (operation.State, error) {
-	client, err := kube.Open(p.KubernetesFile("admin.conf"))
-	if err != nil {
-		return "", err
-	}
-	for {
-		r, err := readRecord(ctx, client)
-		switch {
-		case err != nil:
-			return "", err
-		case r.operation != operationID:
-			return operation.Completed, nil
-		case r.leaving != nil && r.leaving.Failure != "":
-			return operation.InProgress, fmt.Errorf("on master %s: %s", r.leaving.Lead.Nodename, r.leaving.Failure)
-		}
-		if err := pause(ctx); err != nil {
-			return "", err
-		}
-	}
-}
-
-// failure is why an operation does not go on.
-func failure(found *operation.Operation) error {
-	for _, entry := range slices.Backward(found.Entries) {
-		if entry.NewState == operation.Failed && entry.Error != nil {
-			return &cli.Error{Err: fmt.Errorf("phase %s: %s", entry.PhaseID, entry.Error.Message), Hints: entry.Error.Hints}
-		}
-	}
-	return errors.New("the operation was interrupted")
-}
-
-func pause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(500 * time.Millisecond):
-		return nil
-	}
+	return true, nil
 }

@@ -2,19 +2,12 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
-	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
-
-// ErrNotMember is about a node that is not one of the cluster.
-var ErrNotMember = errors.New("not a member of the cluster")
 
 func (s *Server) info(context.Context, *nothing) (*Info, error) {
 	info := s.host.Info()
@@ -34,26 +27,24 @@ func (s *Server) depart(ctx context.Context, request *Departure) (*Departing, er
 		return nil, err
 	}
 	if caller.Removed {
-		return &Departing{NotMember: true, Failure: &operation.Failure{Message: fmt.Sprintf("node %s is %v", caller.Node, ErrNotMember)}}, nil
+		return refuse(fmt.Errorf("node %s is %w", caller.Node, ErrNotMember)), nil
 	}
 	if !caller.Master && caller.Node != request.Node {
 		return nil, status.Errorf(codes.PermissionDenied, "node %s may only remove itself", caller.Node)
 	}
-	id, err := s.host.Depart(ctx, *request)
+	answer, err := s.host.Depart(ctx, *request)
 	if err != nil {
-		return &Departing{
-			Failure:   &operation.Failure{Message: err.Error(), Hints: cli.Hints(err)},
-			NotMember: errors.Is(err, ErrNotMember),
-		}, nil
+		return refuse(err), nil
 	}
-	return &Departing{OperationID: id}, nil
+	return answer, nil
 }
 
-func (s *Server) wipe(ctx context.Context, _ *nothing) (*nothing, error) {
-	if err := s.host.Wipe(ctx); err != nil {
+func (s *Server) wipe(ctx context.Context, _ *nothing) (*wiping, error) {
+	failure, err := s.host.Wipe(ctx)
+	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	return &nothing{}, nil
+	return &wiping{failure}, nil
 }
 
 // shutdown goes back to the installed program. A deployed program that does not

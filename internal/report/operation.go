@@ -2,6 +2,7 @@ package report
 
 // Operation is what commands print that change how an operation goes on.
 type Operation struct {
+	// ID is empty where a machine was only cleaned, which needs no operation.
 	ID string `json:"id"`
 	// Type is operation_install, operation_update, …
 	Type    string `json:"type"`
