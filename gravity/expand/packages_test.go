@@ -29,8 +29,10 @@ func TestInsist(t *testing.T) {
 			}
 			return nil
 		}, "", 2 * time.Minute, 2*time.Minute + 10*time.Second},
-		"stays away": {func(time.Duration, func()) error { return away },
-			"no package has arrived for 3m", stepWithin, stepWithin + 10*time.Second},
+		"stays away": {
+			func(time.Duration, func()) error { return away },
+			"no package has arrived for 3m", stepWithin, stepWithin + 10*time.Second,
+		},
 		"breaks again and again": {func(after time.Duration, arrived func()) error {
 			if after < 10*time.Minute {
 				arrived()

@@ -3,6 +3,7 @@ package status
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -48,9 +49,7 @@ func TestToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			answers := map[string]string{"/api/v1/nodes": apiNodes, "/api/v1/namespaces/default/services": `{"apiVersion":"v1","kind":"ServiceList","items":[]}`}
-			for path, answer := range test.answers {
-				answers[path] = answer
-			}
+			maps.Copy(answers, test.answers)
 			p := installed(t, answers)
 			if test.kept != "" {
 				if err := paths.WriteFile(p.Token(), []byte(test.kept+"\n"), 0o600); err != nil {

@@ -92,12 +92,12 @@ func (r *Remote) Open(ctx context.Context, digest v1.Hash) (io.ReadCloser, error
 func (r *Remote) Fetch(ctx context.Context, repository string, digest v1.Hash, manifest bool) (io.ReadCloser, int64, error) {
 	var failed []error
 	for _, master := range r.order(digest) {
-		response, err := r.get(ctx, master, place{repository, manifest}, digest)
+		body, size, err := r.get(ctx, master, place{repository, manifest}, digest)
 		if err == nil {
 			r.mu.Lock()
 			r.opened[digest] = master
 			r.mu.Unlock()
-			return &sent{response.Body, r, master}, response.ContentLength, nil
+			return &sent{body, r, master}, size, nil
 		}
 		failed = append(failed, err)
 		if ctx.Err() != nil {
@@ -110,7 +110,7 @@ func (r *Remote) Fetch(ctx context.Context, repository string, digest v1.Hash, m
 // manifestTypes are all that a registry may have.
 var manifestTypes = []types.MediaType{types.OCIImageIndex, types.OCIManifestSchema1, types.DockerManifestList, types.DockerManifestSchema2}
 
-func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest v1.Hash) (*http.Response, error) {
+func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest v1.Hash) (io.ReadCloser, int64, error) {
 	kind := "blobs"
 	if from.manifest {
 		kind = "manifests"
@@ -119,7 +119,7 @@ func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest 
 	url := fmt.Sprintf("https://%s/v2/%s/%s/%s", address, from.repository, kind, digest)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if from.manifest {
 		for _, mediaType := range manifestTypes {
@@ -131,13 +131,13 @@ func (r *Remote) get(ctx context.Context, master netip.Addr, from place, digest 
 		if ctx.Err() == nil {
 			r.demote(master)
 		}
-		return nil, err
+		return nil, 0, err
 	}
 	if response.StatusCode != http.StatusOK {
 		_ = response.Body.Close()
-		return nil, fmt.Errorf("%s answers %s", url, response.Status)
+		return nil, 0, fmt.Errorf("%s answers %s", url, response.Status)
 	}
-	return response, nil
+	return response.Body, response.ContentLength, nil
 }
 
 // ReadManifest reads and checks a manifest, and learns where what it names is.
