@@ -101,7 +101,7 @@ func (c *Client) empty(ctx context.Context, node string, within time.Duration, t
 
 // drainable lists the pods of a node that a drain removes, or waits for.
 func (c *Client) drainable(ctx context.Context, node string) ([]unstructured.Unstructured, error) {
-	silent, err := c.silent(ctx, node)
+	silent, err := c.NodeSilent(ctx, node)
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +117,9 @@ func (c *Client) drainable(ctx context.Context, node string) ([]unstructured.Uns
 	}), nil
 }
 
-// silent tells whether nobody reports what becomes of the pods of a node: its kubelet
-// has not for a while, or the node is gone.
-func (c *Client) silent(ctx context.Context, node string) (bool, error) {
+// NodeSilent tells whether nobody reports what becomes of the pods of a node: its
+// kubelet has not for a while, or the node is gone.
+func (c *Client) NodeSilent(ctx context.Context, node string) (bool, error) {
 	object, err := c.Resource(Nodes, "").Get(ctx, node, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return true, nil

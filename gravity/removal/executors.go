@@ -232,7 +232,34 @@ func (h *preHook) Execute(ctx context.Context) error {
 	if err := client.Cordon(ctx, h.settings.Node.Nodename, true); err != nil {
 		return err
 	}
+	if h.settings.Silent {
+		if err := h.untilLost(ctx, client); err != nil {
+			return err
+		}
+	}
 	return h.hook.Execute(ctx)
+}
+
+// noticeTimeout is how long Kubernetes may take to notice that a node is lost.
+const noticeTimeout = time.Minute
+
+// untilLost waits until Kubernetes knows, too, that a node does not answer: before, a
+// hook takes it for one that pods can be moved from, and waits for them in vain. One
+// whose kubelet goes on reporting is not lost.
+func (h *preHook) untilLost(ctx context.Context, client *kube.Client) error {
+	name := h.settings.Node.Nodename
+	err := kube.Wait(ctx, noticeTimeout, "Kubernetes to notice that node "+name+" is lost", func(ctx context.Context) error {
+		silent, err := client.NodeSilent(ctx, name)
+		if err == nil && !silent {
+			err = errors.New("its kubelet reported a moment ago")
+		}
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		h.log.Warn("The hook runs though Kubernetes does not take the node for lost.", "node", name, "error", err)
+		return nil
+	}
+	return err
 }
 
 func (h *preHook) Rollback(ctx context.Context) error {
