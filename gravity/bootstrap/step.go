@@ -196,7 +196,7 @@ func (w *work) ready(ctx context.Context) (any, error) {
 	if err := w.client.NodeReady(ctx, n.Name); err != nil {
 		return nil, waiting(err)
 	}
-	if err := w.client.RunOn(ctx, n.Name, "kube-system", install.SystemDaemonSets...); err != nil {
+	if err := w.client.RunOn(ctx, n.Name, "kube-system", install.NetworkDaemonSets...); err != nil {
 		return nil, waiting(err)
 	}
 	return struct{}{}, nil

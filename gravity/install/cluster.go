@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"path/filepath"
 	"time"
 
@@ -140,8 +141,9 @@ func (h *health) Execute(ctx context.Context) error {
 	return kube.Wait(ctx, healthTimeout, "the cluster", func(ctx context.Context) error { return Healthy(ctx, client, h.settings.Node.Name) })
 }
 
-// SystemDaemonSets are those of kube-system without which pods of a node reach nothing.
-var SystemDaemonSets = []string{"kube-proxy", "flannel", "coredns"}
+// NetworkDaemonSets are those of kube-system without which pods of a node reach nothing.
+// Its name server is none of them, if there are others.
+var NetworkDaemonSets = []string{"kube-proxy", "flannel"}
 
 // Healthy fails unless a node is Ready and the system's workloads run on it; the
 // error says what is not.
@@ -149,7 +151,7 @@ func Healthy(ctx context.Context, client *kube.Client, node string) error {
 	if err := client.NodeReady(ctx, node); err != nil {
 		return err
 	}
-	for _, name := range SystemDaemonSets {
+	for _, name := range append(slices.Clone(NetworkDaemonSets), "coredns") {
 		if err := client.WorkloadReady(ctx, kube.DaemonSets, "kube-system", name); err != nil {
 			return err
 		}
