@@ -26,7 +26,7 @@ func TestJoiningMaster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.put("namespaces/gravity-system/configmaps/"+joinsName, "ConfigMap", map[string]any{"data": map[string]any{"join-1": string(text)}})
+		a.Put("namespaces/gravity-system/configmaps/"+joinsName, "ConfigMap", map[string]any{"data": map[string]any{"join-1": string(text)}})
 		if name, err := JoiningMaster(t.Context(), client, test.except); name != test.want || err != nil {
 			t.Errorf("%s: %q, %v", test.name, name, err)
 		}

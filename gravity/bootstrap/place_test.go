@@ -17,7 +17,7 @@ func (m *master) joined(n int, master bool) {
 	if master {
 		labels["node-role.kubernetes.io/control-plane"] = ""
 	}
-	m.api.put("nodes/"+named(n).Name, "Node", map[string]any{
+	m.api.Put("nodes/"+named(n).Name, "Node", map[string]any{
 		"metadata": map[string]any{"labels": labels},
 		"status":   map[string]any{"addresses": []any{map[string]any{"type": "InternalIP", "address": address(n).String()}}},
 	})
@@ -58,7 +58,7 @@ func (m *master) expire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.api.put("namespaces/gravity-system/configmaps/joins", "ConfigMap", map[string]any{"data": data})
+	m.api.Put("namespaces/gravity-system/configmaps/joins", "ConfigMap", map[string]any{"data": data})
 }
 
 func (m *master) enters(t *testing.T, n int, role string) *attempt {
@@ -102,7 +102,7 @@ func TestPlaceAgain(t *testing.T) {
 	m.joined(4, true)
 	m.joined(5, true)
 	second.refused(t, StepSecrets, "node node-2 would be no master now")
-	m.api.put("namespaces/gravity-system/configmaps/cluster", "ConfigMap", map[string]any{"data": map[string]any{
+	m.api.Put("namespaces/gravity-system/configmaps/cluster", "ConfigMap", map[string]any{"data": map[string]any{
 		"name": "test", "state": "shrinking", "application": "shop", "version": "1.0.0", "runtime": "1.37.2",
 		"pod-network": "10.244.0.0/16", "service-network": "10.100.0.0/16", "vxlan-port": "8472", "service_uid": "1000", "service_gid": "1000",
 	}})
@@ -164,7 +164,7 @@ func TestNamesake(t *testing.T) {
 	clone := m.enters(t, 3, "worker")
 	m.expire(t)
 	// Its name is another's now.
-	m.api.put("nodes/node-3", "Node", map[string]any{
+	m.api.Put("nodes/node-3", "Node", map[string]any{
 		"status": map[string]any{"addresses": []any{map[string]any{"type": "InternalIP", "address": address(7).String()}}},
 	})
 	if err := roster.Put(t.Context(), m.client, "node-3", roster.Record{Role: "worker", Address: address(7)}); err != nil {

@@ -137,7 +137,7 @@ func TestGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		if registered {
-			m.api.put("nodes/node-3", "Node", map[string]any{})
+			m.api.Put("nodes/node-3", "Node", map[string]any{})
 		}
 		if err := worker.client.Step(t.Context(), StepRelease, worker.request, false, nil); err != nil {
 			t.Fatal(err)

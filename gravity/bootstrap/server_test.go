@@ -26,6 +26,7 @@ import (
 	"github.com/gravity-platform/terraform-provider-gravity/bundle"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/certificate"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube"
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube/kubetest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/kubeadm"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
@@ -62,7 +63,7 @@ func (m memory) ReadManifest(_ context.Context, digest v1.Hash) ([]byte, error) 
 
 // master is a master with an API and a store, that has no Kubernetes.
 type master struct {
-	api    *api
+	api    *kubetest.API
 	client *kube.Client
 	clock  atomic.Int64 // how far it is ahead, in nanoseconds
 	peer   string
@@ -100,11 +101,11 @@ func newMaster(t *testing.T) *master {
 	api, client := newAPI(t)
 	m.api, m.client, server.open = api, client, func() (*kube.Client, error) { return client, nil }
 	m.know(t, m.token, time.Time{})
-	m.api.put("nodes/node-1", "Node", map[string]any{
+	m.api.Put("nodes/node-1", "Node", map[string]any{
 		"metadata": map[string]any{"labels": map[string]any{"node-role.kubernetes.io/control-plane": ""}},
 		"status":   map[string]any{"addresses": []any{map[string]any{"type": "InternalIP", "address": "10.0.0.1"}}},
 	})
-	m.api.put("namespaces/gravity-system/configmaps/cluster", "ConfigMap", map[string]any{"data": map[string]any{
+	m.api.Put("namespaces/gravity-system/configmaps/cluster", "ConfigMap", map[string]any{"data": map[string]any{
 		"name": "test", "state": "active", "application": "shop", "version": "1.0.0", "runtime": "1.37.2",
 		"pod-network": "10.244.0.0/16", "service-network": "10.100.0.0/16", "vxlan-port": "8472", "service_uid": "1000", "service_gid": "1000",
 	}})
@@ -136,7 +137,7 @@ func (m *master) know(t *testing.T, known token.Token, expires time.Time) {
 	if !expires.IsZero() {
 		data["expires"] = base64.StdEncoding.EncodeToString([]byte(expires.UTC().Format(time.RFC3339)))
 	}
-	m.api.put("namespaces/gravity-system/secrets/join-token-"+known.ID, "Secret", map[string]any{"data": data})
+	m.api.Put("namespaces/gravity-system/secrets/join-token-"+known.ID, "Secret", map[string]any{"data": data})
 }
 
 // fillStore puts an application into the store.
@@ -317,7 +318,7 @@ func TestStrangers(t *testing.T) {
 
 // document keeps one of Gravity's documents in the cluster.
 func (m *master) document(kind, content string) {
-	m.api.put("namespaces/gravity-system/secrets/"+kind, "Secret", map[string]any{
+	m.api.Put("namespaces/gravity-system/secrets/"+kind, "Secret", map[string]any{
 		"metadata": map[string]any{"labels": map[string]any{resource.LabelKind: kind}},
 		"data":     map[string]any{resource.Key: base64.StdEncoding.EncodeToString([]byte(content))},
 	})

@@ -63,18 +63,18 @@ func TestClaim(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			a, _, p := newAPI(t)
 			store, plan := disk.New(p.Operations()), newPlan(t, test.earlier, test.force)
-			a.data("cluster", test.before)
-			a.data("removed-nodes", map[string]any{"node-3": plan.CreatedAt.Add(test.removed).Format(time.RFC3339)})
-			a.before = func(request string) {
+			a.PutData("cluster", test.before)
+			a.PutData("removed-nodes", map[string]any{"node-3": plan.CreatedAt.Add(test.removed).Format(time.RFC3339)})
+			a.Before = func(request string) {
 				if strings.HasPrefix(request, "PUT") && test.middle != nil {
-					a.before = nil
-					a.data("cluster", test.middle)
+					a.Before = nil
+					a.PutData("cluster", test.middle)
 				}
 			}
 			err := keep(t.Context(), p, store, plan)
 			ids, _ := store.List(t.Context())
 			if test.err == "" {
-				if got := a.value("cluster", "operation"); err != nil || got != "shrink-1" || a.value("cluster", "state") != stateShrinking || len(ids) != 1 {
+				if got := a.Value("cluster", "operation"); err != nil || got != "shrink-1" || a.Value("cluster", "state") != stateShrinking || len(ids) != 1 {
 					t.Errorf("%v; the operation is %q, plans %s", err, got, ids)
 				}
 				return
@@ -82,8 +82,8 @@ func TestClaim(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.err) || cli.ExitCode(err) != test.code || !errors.Is(err, rpc.ErrRefused) {
 				t.Errorf("%v with exit code %d", err, cli.ExitCode(err))
 			}
-			if a.value("cluster", "operation") == "shrink-1" || len(ids) != 0 {
-				t.Errorf("what was refused has left plans %s, and the record says %s", ids, a.value("cluster", "operation"))
+			if a.Value("cluster", "operation") == "shrink-1" || len(ids) != 0 {
+				t.Errorf("what was refused has left plans %s, and the record says %s", ids, a.Value("cluster", "operation"))
 			}
 		})
 	}
@@ -107,21 +107,21 @@ func TestClaimWhileMasterJoins(t *testing.T) {
 		{"begun before", claimed("shrink-1", "node-3"), "node-4", "", false},
 	} {
 		a, _, p := newAPI(t)
-		a.data("cluster", test.record)
+		a.PutData("cluster", test.record)
 		if test.before != "" {
-			a.data("joins", joins(test.before))
+			a.PutData("joins", joins(test.before))
 		}
-		a.before = func(request string) {
+		a.Before = func(request string) {
 			if strings.HasPrefix(request, "PUT") && test.late != "" {
-				a.before = nil
-				a.data("joins", joins(test.late))
+				a.Before = nil
+				a.PutData("joins", joins(test.late))
 			}
 		}
 		err := keep(t.Context(), p, disk.New(p.Operations()), newPlan(t, "", true))
 		if refused := cli.ExitCode(err) == cli.ExitBusy && errors.Is(err, rpc.ErrRefused); refused != test.refused || !refused && err != nil {
 			t.Errorf("%s: %v", test.name, err)
 		}
-		if state := a.value("cluster", "state"); (state == "degraded") != test.refused {
+		if state := a.Value("cluster", "state"); (state == "degraded") != test.refused {
 			t.Errorf("%s: the cluster is %s", test.name, state)
 		}
 	}
@@ -135,11 +135,11 @@ func TestClaimUndone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, before := range []map[string]any{{"state": "degraded"}, claimed("shrink-0", "node-3")} {
-		a.data("cluster", before)
+		a.PutData("cluster", before)
 		err := keep(t.Context(), p, disk.New(filepath.Join(full, "operations")), newPlan(t, "shrink-0", false))
 		operationID, _ := before["operation"].(string)
-		if err == nil || a.value("cluster", "state") != before["state"] || a.value("cluster", "operation") != operationID {
-			t.Errorf("%v; the cluster is %s by %q", err, a.value("cluster", "state"), a.value("cluster", "operation"))
+		if err == nil || a.Value("cluster", "state") != before["state"] || a.Value("cluster", "operation") != operationID {
+			t.Errorf("%v; the cluster is %s by %q", err, a.Value("cluster", "state"), a.Value("cluster", "operation"))
 		}
 	}
 }
@@ -163,7 +163,7 @@ func TestClaimAgain(t *testing.T) {
 	} {
 		a, _, p := newAPI(t)
 		store := storeOf(t, p, newPlan(t, "", true), test.init)
-		a.data("cluster", test.record)
+		a.PutData("cluster", test.record)
 		found, err := store.Read(t.Context(), "shrink-1")
 		if err != nil {
 			t.Fatal(err)
@@ -171,8 +171,8 @@ func TestClaimAgain(t *testing.T) {
 		if err := again(t.Context(), p, store, found); errors.Is(err, rpc.ErrRefused) == test.active {
 			t.Errorf("%s: %v", test.name, err)
 		}
-		if found, err = store.Read(t.Context(), "shrink-1"); err != nil || found.Active() != test.active || a.value("cluster", "operation") != test.operation {
-			t.Errorf("%s: active %t, the record is of %q, %v", test.name, found.Active(), a.value("cluster", "operation"), err)
+		if found, err = store.Read(t.Context(), "shrink-1"); err != nil || found.Active() != test.active || a.Value("cluster", "operation") != test.operation {
+			t.Errorf("%s: active %t, the record is of %q, %v", test.name, found.Active(), a.Value("cluster", "operation"), err)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // interrupted.
 func TestDrainFails(t *testing.T) {
 	a, _, p := newAPI(t)
-	a.refuse = []string{"PATCH nodes/node-2"}
+	a.Refuse = []string{"PATCH nodes/node-2"}
 	interrupted, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, test := range []struct {
@@ -39,9 +39,7 @@ func TestDrainFails(t *testing.T) {
 func TestUntilLost(t *testing.T) {
 	a, client, p := newAPI(t)
 	ready := func(status string) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.store("nodes/node-2", "Node", map[string]any{
+		a.Put("nodes/node-2", "Node", map[string]any{
 			"status": map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": status}}},
 		})
 	}

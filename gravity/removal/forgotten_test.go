@@ -89,7 +89,7 @@ func TestForgottenAddress(t *testing.T) {
 // TestForget forgets a node, also what Kubernetes has forgotten before.
 func TestForget(t *testing.T) {
 	a, client, p := newAPI(t)
-	a.data("nodes", map[string]any{"node-3": `{"role":"x","address":"192.0.2.3","master":true}`})
+	a.PutData("nodes", map[string]any{"node-3": `{"role":"x","address":"192.0.2.3","master":true}`})
 	e := &environment{paths: p, log: slog.New(slog.DiscardHandler), settings: settings{Node: operation.Server{Nodename: "node-3"}}}
 	for _, executor := range []operation.Executor{&masters{e}, &kubernetes{e}} {
 		if err := executor.Execute(t.Context()); err != nil {
@@ -97,7 +97,7 @@ func TestForget(t *testing.T) {
 		}
 	}
 	removals, err := member.Removals(t.Context(), client)
-	if err != nil || a.value("nodes", "node-3") != "" || removals["node-3"].IsZero() {
-		t.Errorf("the record is %q, the removals are %v, %v", a.value("nodes", "node-3"), removals, err)
+	if err != nil || a.Value("nodes", "node-3") != "" || removals["node-3"].IsZero() {
+		t.Errorf("the record is %q, the removals are %v, %v", a.Value("nodes", "node-3"), removals, err)
 	}
 }

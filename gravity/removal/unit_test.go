@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gravity-platform/terraform-provider-gravity/gravity/kube/kubetest"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/node"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/operation"
 	"github.com/gravity-platform/terraform-provider-gravity/gravity/paths"
@@ -16,7 +17,7 @@ import (
 // TestRecordedSilent says what to do about an API that does not answer, and only then.
 func TestRecordedSilent(t *testing.T) {
 	p := paths.Paths{Root: t.TempDir()}
-	leadTo(t, p, "http://127.0.0.1:1")
+	kubetest.Lead(t, p, "http://127.0.0.1:1")
 	master := &node.Node{Name: "node-1", Master: true}
 	_, err := recorded(t.Context(), p, master, 10*time.Millisecond)
 	if hints := strings.Join(cli.Hints(err), "\n"); err == nil || !strings.Contains(hints, "etcd may have lost its quorum") {

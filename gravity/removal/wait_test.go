@@ -49,8 +49,8 @@ func TestWatch(t *testing.T) {
 		{"taken over", claimed("shrink-2", "node-3"), -time.Hour, operation.InProgress, ""},
 	} {
 		a, client, _ := newAPI(t)
-		a.data("cluster", test.record)
-		a.data("removed-nodes", map[string]any{"node-3": began.Add(test.removed).Format(time.RFC3339)})
+		a.PutData("cluster", test.record)
+		a.PutData("removed-nodes", map[string]any{"node-3": began.Add(test.removed).Format(time.RFC3339)})
 		w := newWatcher(client)
 		state, err := w.look(t.Context())
 		if state != test.want || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
@@ -149,7 +149,7 @@ func TestForgive(t *testing.T) {
 	store := storeOf(t, p, newPlan(t, "", false), operation.Completed)
 	failed := claimed("shrink-1", "node-3")
 	failed[leavingKey] = strings.Replace(failed[leavingKey].(string), `{"node"`, `{"failure":"no room","node"`, 1)
-	a.data("cluster", failed)
+	a.PutData("cluster", failed)
 	found, err := store.Read(t.Context(), "shrink-1")
 	if err == nil {
 		err = again(t.Context(), p, store, found)
