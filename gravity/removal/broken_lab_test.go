@@ -14,7 +14,7 @@ import (
 func TestBroken(t *testing.T) {
 	installtest.SkipWithoutLab(t)
 	if os.Getenv(allVariable) == "" {
-		t.Skipf("%s asks for it", allVariable)
+		t.Skipf("it removes broken nodes for minutes; %s asks for that", allVariable)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
